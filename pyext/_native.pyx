@@ -1,0 +1,17 @@
+"""The compiled twin of cnn_core.backend.reference: same functions, C kernels.
+
+Every function takes and returns NumPy arrays. What no kernel serves (other types,
+odd layouts) goes to the reference function of the same name, see bind_reference.
+"""
+
+include "common.pxi"
+include "elementwise.pxi"
+include "activations.pxi"
+include "reductions.pxi"
+include "losses.pxi"
+include "matmul.pxi"
+include "random.pxi"
+include "threads.pxi"
+include "program.pxi"
+
+_start()

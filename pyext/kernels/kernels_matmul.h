@@ -1,0 +1,82 @@
+/* Signatures and list of the matmul and random kernels; included by kernels.h.
+ *
+ * Numeric contract of every matrix product: K is cut into chunks of CNN_MATMUL_CHUNK.
+ * Inside a chunk an output element is a chain of fused multiply-adds over k in order,
+ * starting from +0; the chunks are added in order, then the bias, then the activation
+ * is applied. Vectors run along N (or M), never along K, so an element depends on its
+ * row, its column and K only: no tile, path, thread count or batch split changes a bit.
+ */
+#ifndef CNN_KERNELS_MATMUL_H
+#define CNN_KERNELS_MATMUL_H
+
+#include <stdint.h>
+
+/* 256 steps of a 16-column panel (16 KiB) and of 6 rows of A (6 KiB) share a 32 KiB L1;
+ * a whole panel of 32 columns for AVX-512 (32 KiB) still leaves room in 48 KiB. */
+#define CNN_MATMUL_CHUNK 256
+typedef enum {
+    CNN_LINEAR,
+    CNN_RELU,
+    CNN_LEAKY_RELU,
+    CNN_ELU,
+    CNN_SELU,
+    CNN_GELU,
+    CNN_GELU_TANH,
+    CNN_SILU,
+    CNN_SIGMOID,
+    CNN_HARD_SIGMOID,
+    CNN_TANH,
+    CNN_SOFTPLUS,
+    CNN_SOFTSIGN,
+    CNN_EXPONENTIAL,
+    CNN_ACTIVATION_COUNT
+} cnn_activation;
+
+/* c (m, n) = activation(a (m, k) @ b (k, n) + bias). Strides count floats and may be
+ * anything (0, negative); the columns of c are contiguous. c overlaps no operand. */
+typedef struct {
+    int64_t m, n, k;
+    const float *a;
+    int64_t a_row, a_col;
+    const float *b;
+    int64_t b_row, b_col;
+    float *c;
+    int64_t c_row;
+    const float *bias; /* NULL: none */
+    int64_t bias_col;  /* 1: one value per column; 0: one value for all */
+    cnn_activation activation;
+} cnn_matmul;
+
+/* How matmul_block_f32 will walk through a product; filled by matmul_plan_f32. */
+typedef struct {
+    int tile_rows;        /* most rows of a register tile */
+    int panel;            /* columns per panel of B, a multiple of the vector */
+    int pack_a, pack_b;   /* copy the operand into tile order first */
+    int dots;             /* one row, B contiguous along K */
+    int keep_b;           /* all chunks of B are packed at once */
+    int64_t block_cols;   /* columns of B per pass over A */
+    int64_t packed_b;     /* floats of packed B at a time */
+    int64_t scratch;      /* floats of scratch one matmul_block_f32 call needs */
+} cnn_matmul_plan;
+
+typedef void cnn_matmul_plan_fn(const cnn_matmul *p, cnn_matmul_plan *plan);
+/* Compute rows [m0, m1) and columns [n0, n1) of c; scratch is 64-byte aligned and
+ * holds plan->scratch floats. Blocks may be computed in any order, at the same time. */
+typedef void cnn_matmul_block_fn(const cnn_matmul *p, const cnn_matmul_plan *plan,
+                                 int64_t m0, int64_t m1, int64_t n0, int64_t n1,
+                                 float *scratch);
+/* Words [4 * block, 4 * block + n) of the Philox 4x32-10 stream of `seed`. */
+typedef void cnn_philox_fn(uint64_t seed, uint64_t block, int64_t n, uint32_t *y);
+/* The same words as floats in [0, 1): the top 24 bits times 2^-24. */
+typedef void cnn_uniform_fn(uint64_t seed, uint64_t block, int64_t n, float *y);
+
+#define CNN_MATMUL_KERNELS(X)                                                        \
+    X(matmul_plan_f32, matmul_plan)                                                  \
+    X(matmul_block_f32, matmul_block)                                                \
+    X(column_sum_f32, fold)
+
+#define CNN_RANDOM_KERNELS(X)                                                        \
+    X(philox_u32, philox)                                                            \
+    X(uniform_f32, uniform)
+
+#endif

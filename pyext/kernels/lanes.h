@@ -1,0 +1,127 @@
+/* Sums and extremes over a contiguous row in the fixed order that kernels.h describes.
+ *
+ * Lanes that got nothing hold the neutral element, so folding them in may be left out.
+ */
+#ifndef CNN_LANES_H
+#define CNN_LANES_H
+
+#include "simd.h"
+
+typedef float v_quad __attribute__((vector_size(16)));
+typedef int32_t v_quad_i __attribute__((vector_size(16)));
+typedef union {
+    v_f32 all;
+    v_quad quad[CNN_VLEN / 4];
+} cnn_quads;
+
+CNN_INLINE v_quad cnn_add_quad(v_quad a, v_quad b) { return a + b; }
+CNN_INLINE v_quad cnn_max_quad(v_quad a, v_quad b) {
+    v_quad_i m = (a > b) | (a != a);
+    return (v_quad)((m & (v_quad_i)a) | (~m & (v_quad_i)b));
+}
+CNN_INLINE v_quad cnn_min_quad(v_quad a, v_quad b) {
+    v_quad_i m = (a < b) | (a != a);
+    return (v_quad)((m & (v_quad_i)a) | (~m & (v_quad_i)b));
+}
+CNN_INLINE v_f32 cnn_add(v_f32 a, v_f32 b) { return a + b; }
+CNN_INLINE float cnn_add1(float a, float b) { return a + b; }
+CNN_INLINE float cnn_max1(float a, float b) { return a > b || a != a ? a : b; }
+CNN_INLINE float cnn_min1(float a, float b) { return a < b || a != a ? a : b; }
+
+/* fold `width` vectors (a power of two) and then their lanes */
+#define CNN_DEFINE_TREE(name, vector_op, quad_op, scalar_op)                         \
+    CNN_INLINE float name(v_f32 *lanes, int width) {                                 \
+        for (int half = width / 2; half >= 1; half /= 2) {                           \
+            for (int j = 0; j < half; j++) {                                         \
+                lanes[j] = vector_op(lanes[j], lanes[j + half]);                     \
+            }                                                                        \
+        }                                                                            \
+        cnn_quads v = {.all = lanes[0]};                                             \
+        for (int half = CNN_VLEN / 8; half >= 1; half /= 2) {                        \
+            for (int j = 0; j < half; j++) {                                         \
+                v.quad[j] = quad_op(v.quad[j], v.quad[j + half]);                    \
+            }                                                                        \
+        }                                                                            \
+        v_quad q = v.quad[0];                                                        \
+        return scalar_op(scalar_op(q[0], q[2]), scalar_op(q[1], q[3]));              \
+    }
+CNN_DEFINE_TREE(cnn_tree_sum, cnn_add, cnn_add_quad, cnn_add1)
+CNN_DEFINE_TREE(cnn_tree_max, v_maximum, cnn_max_quad, cnn_max1)
+CNN_DEFINE_TREE(cnn_tree_min, v_minimum, cnn_min_quad, cnn_min1)
+
+/* vectors that hold the lanes of a row of n elements: a power of two */
+CNN_INLINE int cnn_lane_vectors(int64_t n) {
+    int width = CNN_ACCS;
+    while (width > 1 && (int64_t)(width / 2) * CNN_VLEN >= n) width /= 2;
+    return width;
+}
+
+/* A row of W = 1 or 2 vectors needs no loop (2: of more than one vector). */
+#define CNN_SHORT_ROW_SUM(W, STEP)                                                   \
+    {                                                                                \
+        v_f32 acc[W];                                                                \
+        CNN_UNROLL(2) for (int j = 0; j < W; j++) {                                  \
+            const int64_t i = (int64_t)j * CNN_VLEN;                                 \
+            acc[j] = v_zero();                                                       \
+            if (j < W / 2) {                                                         \
+                STEP(acc[j], i, CNN_VLEN);                                           \
+            } else if (i < n) {                                                      \
+                STEP(acc[j], i, n - i);                                              \
+            }                                                                        \
+        }                                                                            \
+        return cnn_tree_sum(acc, W);                                                 \
+    }
+
+/* Define `static float CNN_FN(name) params`, the sum over a row of n elements.
+ * STEP(acc, i, k) adds the terms of the k elements from i on to the vector acc; terms
+ * of the missing elements (k < CNN_VLEN) must be 0.  Accumulators stay in registers:
+ * for terms of a few instructions. */
+#define CNN_DEFINE_ROW_SUM(name, params, STEP)                                       \
+    static float CNN_FN(name) params {                                               \
+        if (n <= CNN_VLEN) CNN_SHORT_ROW_SUM(1, STEP)                                \
+        if (n <= 2 * CNN_VLEN) CNN_SHORT_ROW_SUM(2, STEP)                            \
+        float total = 0.0f;                                                          \
+        for (int64_t start = 0; start < n; start += CNN_CHUNK) {                     \
+            const int64_t end = n - start < CNN_CHUNK ? n : start + CNN_CHUNK;       \
+            int64_t i = start;                                                       \
+            v_f32 acc[CNN_ACCS];                                                     \
+            CNN_UNROLL(16) for (int j = 0; j < CNN_ACCS; j++) acc[j] = v_zero();     \
+            for (; i + CNN_LANES <= end; i += CNN_LANES) {                           \
+                CNN_UNROLL(16) for (int j = 0; j < CNN_ACCS; j++) {                  \
+                    STEP(acc[j], i + j * CNN_VLEN, CNN_VLEN);                        \
+                }                                                                    \
+            }                                                                        \
+            CNN_UNROLL(16) for (int j = 0; j < CNN_ACCS; j++) {                      \
+                if (i >= end) break;                                                 \
+                STEP(acc[j], i, end - i);                                            \
+                i += CNN_VLEN;                                                       \
+            }                                                                        \
+            total += cnn_tree_sum(acc, CNN_ACCS);                                    \
+        }                                                                            \
+        return total;                                                                \
+    }
+
+/* The same with accumulators in memory: for terms of many instructions, as exp. */
+#define CNN_DEFINE_ROW_SUM_HEAVY(name, params, STEP)                                 \
+    static float CNN_FN(name) params {                                               \
+        if (n <= CNN_VLEN) CNN_SHORT_ROW_SUM(1, STEP)                                \
+        if (n <= 2 * CNN_VLEN) CNN_SHORT_ROW_SUM(2, STEP)                            \
+        const int width = cnn_lane_vectors(n);                                       \
+        float total = 0.0f;                                                          \
+        for (int64_t start = 0; start < n; start += CNN_CHUNK) {                     \
+            const int64_t end = n - start < CNN_CHUNK ? n : start + CNN_CHUNK;       \
+            int64_t i = start;                                                       \
+            v_f32 acc[CNN_ACCS];                                                     \
+            int j = 0;                                                               \
+            for (; j < width; j++) acc[j] = v_zero();                                \
+            for (j = 0; i + CNN_VLEN <= end; i += CNN_VLEN) {                        \
+                STEP(acc[j], i, CNN_VLEN);                                           \
+                j = (j + 1) & (CNN_ACCS - 1);                                        \
+            }                                                                        \
+            if (i < end) STEP(acc[j], i, end - i);                                   \
+            total += cnn_tree_sum(acc, width);                                       \
+        }                                                                            \
+        return total;                                                                \
+    }
+
+#endif

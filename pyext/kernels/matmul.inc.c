@@ -1,0 +1,330 @@
+/* Dense matrix product: register tiles, blocking, epilogue. The numeric contract is in
+ * kernels_matmul.h; the copies in tile order are in matmul_pack.inc.c. */
+#include "matmul_pack.inc.c"
+
+/* Tile of the instruction set. ROWS x VECTORS accumulators, VECTORS of B and one
+ * broadcast of A live in registers; two fused multiply-adds per cycle of latency 4 want
+ * at least 8 accumulators. Fewer rows get more columns. BLOCK_COLS keeps a packed block
+ * of B (256 steps) in half of L2.
+ *   avx512   32 registers: 14 x 2 (28 + 2 + 1), for a wide B 6 x 4 (24 + 4 + 1), which
+ *            touches fewer rows of A at a time;   768 columns: 768 KiB of 2 MiB
+ *   avx2     16 registers:  6 x 2 (12 + 2 + 1);   256 columns: 256 KiB of 512 KiB
+ *   neon     32 registers:  5 x 4 (20 + 4 + 5);   256 columns: 256 KiB of 512 KiB
+ *   baseline 16 registers:  4 x 2 (8 + 2 + 2, a product needs its own register)
+ * A product of more than PACK_SIZE rows * columns packs B. In place, B costs no copy, but
+ * the rows of a wide B fall into the same few sets of L1, once per row of tiles.
+ */
+#if CNN_VLEN == 16
+#define CNN_MATMUL_ROWS 14
+#define CNN_MATMUL_VECTORS 2
+#define CNN_MATMUL_WIDE_ROWS 6
+#define CNN_MATMUL_WIDE_VECTORS 4
+#define CNN_MATMUL_BLOCK_COLS 768
+#define CNN_MATMUL_PACK_SIZE 32768
+#define CNN_TILES(T)                                                                 \
+    T(1, 1) T(1, 2) T(1, 4) T(1, 8) T(1, 16)                                         \
+    T(2, 1) T(2, 2) T(2, 4) T(2, 8) T(3, 1) T(3, 2) T(3, 4) T(3, 8)                  \
+    T(4, 1) T(4, 2) T(4, 4) T(5, 1) T(5, 2) T(5, 4) T(6, 1) T(6, 2) T(6, 4)          \
+    T(7, 1) T(7, 2) T(8, 1) T(8, 2) T(9, 1) T(9, 2) T(10, 1) T(10, 2)                \
+    T(11, 1) T(11, 2) T(12, 1) T(12, 2) T(13, 1) T(13, 2) T(14, 1) T(14, 2)
+#elif CNN_VLEN == 8
+#define CNN_MATMUL_ROWS 6
+#define CNN_MATMUL_VECTORS 2
+#define CNN_MATMUL_BLOCK_COLS 256
+#define CNN_TILES(T)                                                                 \
+    T(1, 1) T(1, 2) T(1, 4) T(1, 8) T(2, 1) T(2, 2) T(2, 4) T(3, 1) T(3, 2) T(3, 4)  \
+    T(4, 1) T(4, 2) T(5, 1) T(5, 2) T(6, 1) T(6, 2)
+#elif CNN_HAVE_FMA
+#define CNN_MATMUL_ROWS 5
+#define CNN_MATMUL_VECTORS 4
+#define CNN_MATMUL_BLOCK_COLS 256
+#define CNN_TILES(T)                                                                 \
+    T(1, 1) T(1, 2) T(1, 4) T(1, 8) T(1, 16) T(2, 1) T(2, 2) T(2, 4) T(2, 8)         \
+    T(3, 1) T(3, 2) T(3, 4) T(4, 1) T(4, 2) T(4, 4) T(5, 1) T(5, 2) T(5, 4)
+#else
+#define CNN_MATMUL_ROWS 4
+#define CNN_MATMUL_VECTORS 2
+#define CNN_MATMUL_BLOCK_COLS 256
+#define CNN_TILES(T)                                                                 \
+    T(1, 1) T(1, 2) T(1, 4) T(1, 8) T(2, 1) T(2, 2) T(2, 4) T(3, 1) T(3, 2)          \
+    T(4, 1) T(4, 2)
+#endif
+#if !defined(CNN_MATMUL_PACK_SIZE)
+#define CNN_MATMUL_PACK_SIZE 16384
+#endif
+#if !defined(CNN_MATMUL_WIDE_ROWS)
+#define CNN_MATMUL_WIDE_ROWS CNN_MATMUL_ROWS
+#define CNN_MATMUL_WIDE_VECTORS CNN_MATMUL_VECTORS
+#endif
+#define CNN_MATMUL_ACCUMULATORS 32 /* at most, in any tile */
+/* The last rows of B, copied where a full load would leave the matrix. */
+#define CNN_MATMUL_TAIL_WIDTH (16 * CNN_VLEN)
+#define CNN_MATMUL_TAIL_FLOATS (CNN_VLEN * CNN_MATMUL_TAIL_WIDTH)
+
+/* ---- epilogue ----------------------------------------------------------------- */
+
+/* The activations are the inline functions of the elementwise kernels, so that a fused
+ * product gives the bits of a plain one followed by the activation. */
+#define CNN_ACTIVATE(expression)                                                     \
+    for (int64_t i = 0; i < rows; i++, y += y_row)                                   \
+        for (int64_t j = 0; j < cols; j += CNN_VLEN) {                               \
+            const v_f32 x = v_load(y + j);                                           \
+            v_store(y + j, expression);                                              \
+        }                                                                            \
+    return
+
+/* y = activation(y), in place; cols is a multiple of the vector. */
+static __attribute__((noinline)) void CNN_FN(activate)(cnn_activation activation,
+                                                       int64_t rows, int64_t cols,
+                                                       float *y, int64_t y_row) {
+    switch (activation) {
+    case CNN_RELU:
+        CNN_ACTIVATE(v_relu(x));
+    case CNN_LEAKY_RELU:
+        CNN_ACTIVATE(v_leaky_relu(x, v_set(0.2f)));
+    case CNN_ELU:
+        CNN_ACTIVATE(v_elu(x, v_set(1.0f)));
+    case CNN_SELU:
+        CNN_ACTIVATE(v_selu(x));
+    case CNN_GELU:
+        CNN_ACTIVATE(v_gelu(x));
+    case CNN_GELU_TANH:
+        CNN_ACTIVATE(v_gelu_tanh(x));
+    case CNN_SILU:
+        CNN_ACTIVATE(v_silu(x));
+    case CNN_SIGMOID:
+        CNN_ACTIVATE(v_sigmoid(x));
+    case CNN_HARD_SIGMOID:
+        CNN_ACTIVATE(v_hard_sigmoid(x));
+    case CNN_TANH:
+        CNN_ACTIVATE(v_tanh(x));
+    case CNN_SOFTPLUS:
+        CNN_ACTIVATE(v_softplus(x));
+    case CNN_SOFTSIGN:
+        CNN_ACTIVATE(v_softsign(x));
+    case CNN_EXPONENTIAL:
+        CNN_ACTIVATE(v_exp(x));
+    case CNN_LINEAR:
+    case CNN_ACTIVATION_COUNT:
+        return;
+    }
+}
+
+#include "matmul_tile.inc.c"
+
+/* A tile starts `at` columns into its panel: b and c point there, bias to the panel. */
+typedef void CNN_FN(tile_fn)(const CNN_FN(tile_job) * job, int64_t at, const float *a,
+                             const float *b, const float *bias, float *c, int64_t cols);
+
+#define CNN_TILE_FUNCTION(R, V)                                                      \
+    static void CNN_FN(tile_##R##_##V)(const CNN_FN(tile_job) * job, int64_t at,     \
+                                       const float *a, const float *b,               \
+                                       const float *bias, float *c, int64_t cols) {  \
+        CNN_FN(tile)(R, V, job, at, a, b, bias, c, cols);                            \
+    }
+CNN_TILES(CNN_TILE_FUNCTION)
+
+#define CNN_TILE_ENTRY(R, V) [R][V] = CNN_FN(tile_##R##_##V),
+static CNN_FN(tile_fn) *const CNN_FN(tiles)[CNN_MATMUL_ROWS + 1][17] = {
+    CNN_TILES(CNN_TILE_ENTRY)};
+
+/* ---- blocking ------------------------------------------------------------------ */
+
+/* Rows of tiles whose part of A is packed together, so that a line of a transposed A,
+ * which serves several of them, is read once. */
+#define CNN_MATMUL_GROUP 8
+
+static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) {
+    const int64_t m = p->m, n = p->n, k = p->k;
+    const int64_t steps = k < CNN_MATMUL_CHUNK ? k : CNN_MATMUL_CHUNK;
+    const int wide = n >= 256 || n % (CNN_MATMUL_WIDE_VECTORS * CNN_VLEN) == 0;
+    int vectors = wide ? CNN_MATMUL_WIDE_VECTORS : CNN_MATMUL_VECTORS;
+    plan->tile_rows = wide ? CNN_MATMUL_WIDE_ROWS : CNN_MATMUL_ROWS;
+    if (m >= 1 && m <= CNN_MATMUL_ROWS) { /* one row of tiles, as wide as they come */
+        plan->tile_rows = CNN_MATMUL_ROWS;
+        for (vectors = 16; !CNN_FN(tiles)[m][vectors];)
+            vectors /= 2;
+    }
+    plan->panel = vectors * CNN_VLEN;
+    const int large = m > 2 * CNN_MATMUL_ROWS && n > CNN_MATMUL_PACK_SIZE / m;
+    plan->pack_b = large || p->b_col != 1 || p->b_row < 1;
+    /* With few rows a packed panel is used up at once: let it stay in L1. */
+    plan->block_cols = plan->panel;
+    if (plan->pack_b && m > 2 * CNN_MATMUL_ROWS)
+        plan->block_cols = CNN_MATMUL_BLOCK_COLS / plan->panel * plan->panel;
+    /* Rows of A are read in place, as long as they are not so many, and so far apart,
+     * that they evict each other. A column of A is a new line, maybe a new page, at
+     * every step. */
+    const int by_column = k > 64 && (n > 4 * plan->panel || p->a_col >= 2048);
+    const int by_row = CNN_MATMUL_ROWS > 8 && n > 256 && k > 1024;
+    plan->pack_a = large && (p->a_col == 1 ? by_row : by_column);
+    plan->dots = m == 1 && p->b_row == 1 && p->b_col != 1;
+    /* A long narrow B is packed once for all chunks of K: then a few rows of A are read
+     * to their end, and their part of c stays in cache from chunk to chunk. */
+    const int64_t padded = (n + plan->panel - 1) / plan->panel * plan->panel;
+    plan->keep_b = plan->pack_b && k > CNN_MATMUL_CHUNK &&
+                   padded <= (int64_t)CNN_MATMUL_BLOCK_COLS * CNN_MATMUL_CHUNK / k;
+    if (plan->keep_b)
+        plan->block_cols = padded;
+    plan->packed_b = plan->pack_b ? plan->block_cols * (plan->keep_b ? k : steps) : 0;
+    plan->scratch = CNN_MATMUL_TAIL_FLOATS + plan->packed_b;
+    if (plan->pack_a)
+        plan->scratch += CNN_MATMUL_GROUP * CNN_MATMUL_ROWS * steps;
+}
+
+/* B in place: a vector over the right edge reads on into the next row, which is harmless
+ * but for the last rows. Copy those. */
+static void CNN_FN(copy_tail)(const cnn_matmul *p, int64_t col, int64_t cols, int64_t k0,
+                              CNN_FN(tile_job) * job, float *tail) {
+    const int64_t end = (cols + CNN_VLEN - 1) / CNN_VLEN * CNN_VLEN;
+    const int64_t beyond = col + end - p->n;
+    if (beyond <= 0)
+        return;
+    int64_t whole = p->k - (beyond + p->b_row - 1) / p->b_row - k0;
+    whole = whole < 0 ? 0 : whole;
+    if (whole >= job->steps)
+        return;
+    job->whole_steps = whole;
+    const float *from = p->b + (k0 + whole) * p->b_row + col;
+    for (int64_t k = whole; k < job->steps; k++, from += p->b_row) {
+        memset(tail, 0, CNN_MATMUL_TAIL_WIDTH * sizeof(float));
+        memcpy(tail, from, (size_t)cols * sizeof(float));
+        tail += CNN_MATMUL_TAIL_WIDTH;
+    }
+}
+
+/* One row of tiles: `height` rows of A against a panel of B. */
+static void CNN_FN(panel_f32)(const CNN_FN(tile_job) * job, int height, const float *a,
+                              const float *b, const float *bias, float *c,
+                              int64_t cols) {
+    CNN_FN(tile_fn) *const *tiles = CNN_FN(tiles)[height];
+    for (int64_t j = 0; j < cols;) {
+        const int64_t vectors = (cols - j + CNN_VLEN - 1) / CNN_VLEN;
+        int width = 16;
+        while (width > vectors || !tiles[width])
+            width /= 2;
+        tiles[width](job, j, a, b + j, bias, c + j, cols - j);
+        j += width * CNN_VLEN;
+    }
+}
+
+/* Row m of c, columns [n0, n1) as far as whole vectors go; returns the next column. */
+static int64_t CNN_FN(dots_f32)(const cnn_matmul *p, int64_t m, int64_t n0, int64_t n1) {
+    CNN_FN(tile_job) job = {.a_col = p->a_col, .bias_col = p->bias_col};
+    while (n0 + CNN_VLEN <= n1) {
+        const int wide = n1 - n0 >= 4 * CNN_VLEN;
+        int64_t k0 = 0;
+        do {
+            const int64_t left = p->k - k0;
+            job.steps = left < CNN_MATMUL_CHUNK ? left : CNN_MATMUL_CHUNK;
+            const int last = job.steps == left;
+            job.first = k0 == 0;
+            job.activation = last ? p->activation : CNN_LINEAR;
+            const float *a = p->a + m * p->a_row + k0 * p->a_col;
+            const float *b = p->b + k0 + n0 * p->b_col;
+            const float *bias = last && p->bias ? p->bias + n0 * p->bias_col : NULL;
+            float *c = p->c + m * p->c_row + n0;
+            if (wide)
+                CNN_FN(dots)(4, &job, a, b, p->b_col, bias, c);
+            else
+                CNN_FN(dots)(1, &job, a, b, p->b_col, bias, c);
+            k0 += job.steps;
+        } while (k0 < p->k);
+        n0 += wide ? 4 * CNN_VLEN : CNN_VLEN;
+    }
+    return n0;
+}
+
+/* Rows of tile t when `rows` are cut evenly: 8 rows are 4 + 4, not 6 + 2. */
+CNN_INLINE int CNN_FN(tile_height)(int64_t rows, int64_t count, int64_t t) {
+    return (int)(rows / count + (t < rows % count));
+}
+
+/* Tiles t0 .. t1-1 of A, the first of which starts at a: a few steps of each in turn. */
+static void CNN_FN(pack_a)(const cnn_matmul *p, int64_t rows, int64_t count, int64_t t0,
+                           int64_t t1, int64_t steps, const float *a, float *packed) {
+    for (int64_t k = 0; k < steps; k += 16) {
+        const int64_t part = steps - k < 16 ? steps - k : 16;
+        const float *from = a + k * p->a_col;
+        float *to = packed;
+        for (int64_t t = t0; t < t1; t++) {
+            const int height = CNN_FN(tile_height)(rows, count, t);
+            CNN_FN(pack_strided)(height, part, from, p->a_row, p->a_col, to + k * height,
+                                 height);
+            from += height * p->a_row;
+            to += height * steps;
+        }
+    }
+}
+
+static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan *plan,
+                                     int64_t m0, int64_t m1, int64_t n0, int64_t n1,
+                                     float *scratch) {
+    const int64_t panel = plan->panel, rows = m1 - m0;
+    const int64_t count = (rows + plan->tile_rows - 1) / plan->tile_rows;
+    const int64_t group = plan->keep_b ? CNN_MATMUL_GROUP : count;
+    float *const tail = scratch;
+    float *const packed_b = tail + CNN_MATMUL_TAIL_FLOATS;
+    float *const packed_a = packed_b + plan->packed_b;
+    CNN_FN(tile_job) job = {.c_row = p->c_row, .bias_col = p->bias_col, .tail = tail};
+
+    if (plan->dots)
+        n0 = CNN_FN(dots_f32)(p, m0, n0, n1);
+    for (int64_t nb = n0; nb < n1; nb += plan->block_cols) {
+        const int64_t cols = n1 - nb < plan->block_cols ? n1 - nb : plan->block_cols;
+        const int64_t padded = (cols + panel - 1) / panel * panel;
+        for (int64_t t0 = 0, i0 = m0; t0 < count; t0 += group) {
+            const int64_t t1 = count - t0 < group ? count : t0 + group;
+            int64_t i = i0, k0 = 0;
+            do { /* once even for k == 0, which leaves the bias */
+                const int64_t left = p->k - k0;
+                const int64_t steps = left < CNN_MATMUL_CHUNK ? left : CNN_MATMUL_CHUNK;
+                const int last = steps == left;
+                const float *b = p->b + k0 * p->b_row + nb * p->b_col;
+                const float *bias = last ? p->bias : NULL;
+                const float *packed = packed_a;
+                job.steps = job.whole_steps = steps;
+                job.a_row = p->a_row;
+                job.a_col = p->a_col;
+                job.b_row = p->b_row;
+                job.first = k0 == 0;
+                job.activation = last ? p->activation : CNN_LINEAR;
+                if (plan->pack_b) {
+                    float *panels = packed_b + (plan->keep_b ? k0 * padded : 0);
+                    if (t0 == 0)
+                        CNN_FN(pack_b)(steps, cols, b, p->b_row, p->b_col, panels, panel);
+                    b = panels;
+                    job.b_row = panel;
+                } else {
+                    CNN_FN(copy_tail)(p, nb, cols, k0, &job, tail);
+                }
+                i = i0;
+                for (int64_t t = t0; t < t1; t++) {
+                    const int height = CNN_FN(tile_height)(rows, count, t);
+                    const float *a = p->a + i * p->a_row + k0 * p->a_col;
+                    if (plan->pack_a) {
+                        if (t % CNN_MATMUL_GROUP == 0) {
+                            const int64_t end =
+                                t1 - t < CNN_MATMUL_GROUP ? t1 : t + CNN_MATMUL_GROUP;
+                            CNN_FN(pack_a)(p, rows, count, t, end, steps, a, packed_a);
+                            packed = packed_a;
+                        }
+                        a = packed;
+                        packed += height * steps;
+                        job.a_row = 1;
+                        job.a_col = height;
+                    }
+                    for (int64_t j = 0; j < cols; j += panel)
+                        CNN_FN(panel_f32)(
+                            &job, height, a, plan->pack_b ? b + j * steps : b + j,
+                            bias ? bias + (nb + j) * p->bias_col : NULL,
+                            p->c + i * p->c_row + nb + j,
+                            cols - j < panel ? cols - j : panel);
+                    i += height;
+                }
+                k0 += steps;
+            } while (k0 < p->k);
+            i0 = i;
+        }
+    }
+}

@@ -1,0 +1,458 @@
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* sched_getaffinity, CPU_COUNT_S, syscall */
+#endif
+#include "threads.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#endif
+
+/* How long an idle worker (or a caller that waits for the last part) polls before it
+ * sleeps. A wake-up through the kernel costs about 30 us, a polled one 0.2 us. */
+#define SPIN_NANOSECONDS 50000
+/* Ranges per thread in cnn_parallel_for: enough that one slow core does not hold up
+ * the others, few enough that a range stays long. */
+#define RANGES_PER_THREAD 4
+
+/* `gate` packs the state of the current job into one word:
+ * bit 31 open (workers may join), bit 30 the caller sleeps, bits 10-19 how many
+ * workers may join, bits 0-9 how many are inside. */
+#define GATE_OPEN 0x80000000u
+#define GATE_WAITING 0x40000000u
+#define GATE_LIMIT_SHIFT 10
+#define GATE_COUNT_MASK 0x3ffu
+
+static struct {
+    alignas(64) _Atomic unsigned epoch; /* number of jobs so far; workers sleep on it */
+    _Atomic unsigned sleepers;
+    alignas(64) _Atomic unsigned gate;
+    alignas(64) _Atomic int64_t next_part;
+    /* Written by the owner of `busy` while the gate is shut and nobody is inside. */
+    alignas(64) cnn_part_fn fn;
+    void *ctx;
+    int64_t parts;
+    /* Owned by the holder of `busy`. */
+    alignas(64) _Atomic int busy;
+    unsigned workers;
+    int fork_handler_installed;
+    _Atomic int threads; /* 0: not set yet */
+    _Atomic int cpus;    /* 0: not probed yet */
+} pool;
+
+static _Thread_local int inside_task;
+
+/* ---- sleeping on a word ------------------------------------------------------- */
+
+#if defined(__linux__)
+
+static void word_wait(_Atomic unsigned *word, unsigned expected) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+}
+
+static void word_wake(_Atomic unsigned *word, unsigned count) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, (int)count, NULL, NULL, 0);
+}
+
+static void word_reset(void) {}
+
+#else
+
+static pthread_mutex_t word_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t word_changed = PTHREAD_COND_INITIALIZER;
+
+static void word_wait(_Atomic unsigned *word, unsigned expected) {
+    pthread_mutex_lock(&word_mutex);
+    while (atomic_load(word) == expected)
+        pthread_cond_wait(&word_changed, &word_mutex);
+    pthread_mutex_unlock(&word_mutex);
+}
+
+static void word_wake(_Atomic unsigned *word, unsigned count) {
+    (void)word;
+    (void)count; /* one condition variable serves every word: wake all, they look */
+    pthread_mutex_lock(&word_mutex);
+    pthread_cond_broadcast(&word_changed);
+    pthread_mutex_unlock(&word_mutex);
+}
+
+static void word_reset(void) {
+    pthread_mutex_init(&word_mutex, NULL);
+    pthread_cond_init(&word_changed, NULL);
+}
+
+#endif
+
+static inline void cpu_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int64_t now_nanoseconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Poll until (*word & mask) differs from `value`; 0 when it took too long. */
+static int spin_while_equal(_Atomic unsigned *word, unsigned mask, unsigned value) {
+    int64_t deadline = 0;
+    for (;;) {
+        for (int i = 0; i < 32; i++) {
+            if ((atomic_load_explicit(word, memory_order_acquire) & mask) != value)
+                return 1;
+            cpu_relax();
+        }
+        int64_t now = now_nanoseconds();
+        if (deadline == 0)
+            deadline = now + SPIN_NANOSECONDS;
+        else if (now > deadline)
+            return 0;
+    }
+}
+
+/* With more threads than CPUs, polling would take the CPU from the thread waited for. */
+static int may_spin(void) {
+    return atomic_load_explicit(&pool.threads, memory_order_relaxed) <=
+           atomic_load_explicit(&pool.cpus, memory_order_relaxed);
+}
+
+/* ---- workers ------------------------------------------------------------------ */
+
+static void run_parts(cnn_part_fn fn, void *ctx, int64_t parts, int slot) {
+    for (;;) {
+        int64_t part =
+            atomic_fetch_add_explicit(&pool.next_part, 1, memory_order_relaxed);
+        if (part >= parts)
+            return;
+        fn(ctx, part, slot);
+    }
+}
+
+/* Join the open job, if any. Returns 0 when the job has workers enough. */
+static int join_job(void) {
+    unsigned gate = atomic_load_explicit(&pool.gate, memory_order_relaxed);
+    unsigned inside;
+    do {
+        if (!(gate & GATE_OPEN))
+            return 1;
+        inside = gate & GATE_COUNT_MASK;
+        if (inside >= ((gate >> GATE_LIMIT_SHIFT) & GATE_COUNT_MASK))
+            return 0;
+    } while (!atomic_compare_exchange_weak_explicit(
+        &pool.gate, &gate, gate + 1, memory_order_acquire, memory_order_relaxed));
+
+    /* Nobody leaves before the parts have run out, so `inside` is a free slot. */
+    run_parts(pool.fn, pool.ctx, pool.parts, (int)inside + 1);
+
+    gate = atomic_fetch_sub_explicit(&pool.gate, 1, memory_order_acq_rel);
+    if ((gate & GATE_COUNT_MASK) == 1 && (gate & GATE_WAITING))
+        word_wake(&pool.gate, 1);
+    return 1;
+}
+
+static void *worker_main(void *arg) {
+    unsigned seen = (unsigned)(uintptr_t)arg;
+    int wanted = 1;
+    inside_task = 1;
+    for (;;) {
+        if (!(wanted && may_spin() && spin_while_equal(&pool.epoch, ~0u, seen))) {
+            atomic_fetch_add(&pool.sleepers, 1);
+            while (atomic_load(&pool.epoch) == seen)
+                word_wait(&pool.epoch, seen);
+            atomic_fetch_sub(&pool.sleepers, 1);
+        }
+        seen = atomic_load(&pool.epoch);
+        wanted = join_job();
+    }
+    return NULL;
+}
+
+/* The child of a fork has no workers: start afresh, whatever the parent was doing. */
+static void reset_after_fork(void) {
+    atomic_store(&pool.epoch, 0);
+    atomic_store(&pool.sleepers, 0);
+    atomic_store(&pool.gate, 0);
+    pool.workers = 0;
+    inside_task = 0;
+    word_reset();
+    atomic_store(&pool.busy, 0);
+}
+
+/* Bring the pool to `wanted` workers; fewer when the system refuses more. */
+static void start_workers(unsigned wanted) {
+    if (!pool.fork_handler_installed) {
+        if (pthread_atfork(NULL, NULL, reset_after_fork) != 0)
+            return;
+        pool.fork_handler_installed = 1;
+    }
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0)
+        return;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    /* Signals belong to the threads of the application. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (pool.workers < wanted) {
+        pthread_t thread;
+        void *seen = (void *)(uintptr_t)atomic_load(&pool.epoch);
+        if (pthread_create(&thread, &attributes, worker_main, seen) != 0)
+            break;
+        pool.workers++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+}
+
+/* ---- callers ------------------------------------------------------------------ */
+
+static void wait_until_empty(void) {
+    unsigned gate =
+        atomic_fetch_and_explicit(&pool.gate, ~GATE_OPEN, memory_order_acq_rel);
+    if (!(gate & GATE_COUNT_MASK))
+        return;
+    /* Count down one by one: the word changes with every worker that leaves. */
+    for (;;) {
+        gate = atomic_load_explicit(&pool.gate, memory_order_acquire);
+        if (!(gate & GATE_COUNT_MASK))
+            return;
+        if (may_spin() &&
+            spin_while_equal(&pool.gate, GATE_COUNT_MASK, gate & GATE_COUNT_MASK))
+            continue;
+        if ((gate & GATE_WAITING) ||
+            atomic_compare_exchange_strong_explicit(
+                &pool.gate, &gate, gate | GATE_WAITING, memory_order_acq_rel,
+                memory_order_acquire))
+            word_wait(&pool.gate, gate | GATE_WAITING);
+    }
+}
+
+void cnn_parallel_parts(int64_t parts, int threads, cnn_part_fn fn, void *ctx) {
+    int limit = cnn_num_threads();
+    if (threads < limit)
+        limit = threads;
+    if (parts < limit)
+        limit = (int)parts;
+    if (limit <= 1 || inside_task ||
+        atomic_exchange_explicit(&pool.busy, 1, memory_order_acquire)) {
+        for (int64_t part = 0; part < parts; part++)
+            fn(ctx, part, 0);
+        return;
+    }
+    unsigned helpers = (unsigned)limit - 1;
+    pool.fn = fn;
+    pool.ctx = ctx;
+    pool.parts = parts;
+    atomic_store_explicit(&pool.next_part, 0, memory_order_relaxed);
+    if (pool.workers < helpers)
+        start_workers(helpers);
+    atomic_store_explicit(&pool.gate, GATE_OPEN | helpers << GATE_LIMIT_SHIFT,
+                          memory_order_release);
+    atomic_fetch_add(&pool.epoch, 1);
+    /* Either a worker sees the new epoch before it sleeps, or it is counted here. */
+    unsigned sleepers = atomic_load(&pool.sleepers);
+    unsigned awake = pool.workers > sleepers ? pool.workers - sleepers : 0;
+    if (awake < helpers && sleepers > 0)
+        word_wake(&pool.epoch, helpers - awake);
+
+    inside_task = 1;
+    run_parts(fn, ctx, parts, 0);
+    inside_task = 0;
+    wait_until_empty();
+    atomic_store_explicit(&pool.busy, 0, memory_order_release);
+}
+
+typedef struct {
+    cnn_task_fn fn;
+    void *ctx;
+    int64_t n, step;
+} range_job;
+
+static void run_range(void *ctx, int64_t part, int slot) {
+    (void)slot;
+    const range_job *job = ctx;
+    int64_t begin = part * job->step;
+    int64_t end = job->n - begin < job->step ? job->n : begin + job->step;
+    job->fn(job->ctx, begin, end);
+}
+
+void cnn_parallel_for(int64_t n, int64_t grain, cnn_task_fn fn, void *ctx) {
+    if (n <= 0)
+        return;
+    if (grain < 1)
+        grain = 1;
+    int threads = n > grain ? cnn_num_threads() : 1;
+    if (threads <= 1 || inside_task) {
+        fn(ctx, 0, n);
+        return;
+    }
+    int64_t ranges = (n - 1) / grain + 1;
+    if (ranges > (int64_t)threads * RANGES_PER_THREAD)
+        ranges = (int64_t)threads * RANGES_PER_THREAD;
+    int64_t step = (n - 1) / ranges + 1;
+    if (step >= 1024)
+        step = (step + 63) & ~(int64_t)63; /* keep the alignment of the first range */
+    range_job job = {fn, ctx, n, step};
+    cnn_parallel_parts((n - 1) / step + 1, threads, run_range, &job);
+}
+
+/* ---- how many threads --------------------------------------------------------- */
+
+int cnn_num_threads(void) {
+    int threads = atomic_load_explicit(&pool.threads, memory_order_relaxed);
+    if (threads == 0) {
+        cnn_set_num_threads(cnn_available_cpus());
+        threads = atomic_load_explicit(&pool.threads, memory_order_relaxed);
+    }
+    return threads;
+}
+
+void cnn_set_num_threads(int n) {
+    if (atomic_load_explicit(&pool.cpus, memory_order_relaxed) == 0)
+        atomic_store_explicit(&pool.cpus, cnn_available_cpus(), memory_order_relaxed);
+    if (n < 1)
+        n = 1;
+    if (n > CNN_MAX_THREADS)
+        n = CNN_MAX_THREADS;
+    atomic_store_explicit(&pool.threads, n, memory_order_relaxed);
+}
+
+static int affinity_cpus(void) {
+#if defined(__linux__)
+    /* The kernel's mask may be wider than cpu_set_t: grow until it fits. */
+    for (int size = 1024; size <= 1 << 20; size *= 2) {
+        cpu_set_t *set = CPU_ALLOC(size);
+        if (!set)
+            break;
+        size_t bytes = CPU_ALLOC_SIZE(size);
+        int failed = sched_getaffinity(0, bytes, set);
+        int count = failed ? 0 : CPU_COUNT_S(bytes, set);
+        CPU_FREE(set);
+        if (count > 0)
+            return count;
+    }
+#endif
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 && online < INT_MAX ? (int)online : 1;
+}
+
+static int ceil_cpus(long long quota, long long period) {
+    if (quota <= 0 || period <= 0)
+        return 0;
+    long long cpus = (quota - 1) / period + 1;
+    return cpus < INT_MAX ? (int)cpus : 0;
+}
+
+/* One number from a file of one line; 0 when it cannot be read. */
+static long long read_number(const char *folder, const char *name) {
+    char path[2 * PATH_MAX + 320];
+    long long value = 0;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%lld", &value) != 1)
+        value = 0;
+    fclose(file);
+    return value;
+}
+
+static int quota_v2(const char *folder) {
+    char path[2 * PATH_MAX + 320];
+    long long quota = 0, period = 0;
+    snprintf(path, sizeof path, "%s/cpu.max", folder);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%lld %lld", &quota, &period) != 2) /* "max 100000": no limit */
+        quota = 0;
+    fclose(file);
+    return ceil_cpus(quota, period);
+}
+
+static int quota_v1(const char *folder) {
+    return ceil_cpus(read_number(folder, "cpu.cfs_quota_us"),
+                     read_number(folder, "cpu.cfs_period_us"));
+}
+
+/* The smallest quota of root + path and of every folder above it, down to root. */
+static int smallest_quota(const char *root, const char *path,
+                          int (*read_quota)(const char *)) {
+    char folder[2 * PATH_MAX + 256];
+    int best = 0;
+    snprintf(folder, sizeof folder, "%s%s", root, path);
+    for (;;) {
+        int cpus = read_quota(folder);
+        if (cpus > 0 && (best == 0 || cpus < best))
+            best = cpus;
+        char *slash = strrchr(folder, '/');
+        if (!slash || (size_t)(slash - folder) < strlen(root))
+            return best;
+        *slash = '\0';
+    }
+}
+
+/* Is `name` one of the comma-separated controllers? */
+static int lists_controller(const char *controllers, const char *name) {
+    size_t length = strlen(name);
+    for (const char *at = controllers; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (!strncmp(at, name, length) && (at[length] == ',' || at[length] == '\0'))
+            return 1;
+    }
+    return 0;
+}
+
+int cnn_cgroup_cpus(const char *list_path, const char *mount) {
+    char line[PATH_MAX], root[PATH_MAX];
+    int best = 0;
+    FILE *file = fopen(list_path, "re");
+    if (!file)
+        return 0;
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = '\0';
+        char *controllers = strchr(line, ':'); /* hierarchy:controllers:path */
+        char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!path)
+            continue;
+        controllers++;
+        *path++ = '\0';
+        int cpus = 0;
+        if (*controllers == '\0') {
+            cpus = smallest_quota(mount, path, quota_v2);
+        } else if (lists_controller(controllers, "cpu")) {
+            snprintf(root, sizeof root, "%s/cpu", mount);
+            if (access(root, F_OK) != 0)
+                snprintf(root, sizeof root, "%s/%s", mount, controllers);
+            cpus = smallest_quota(root, path, quota_v1);
+        }
+        if (cpus > 0 && (best == 0 || cpus < best))
+            best = cpus;
+    }
+    fclose(file);
+    return best;
+}
+
+int cnn_available_cpus(void) {
+    int cpus = affinity_cpus();
+    int quota = cnn_cgroup_cpus("/proc/self/cgroup", "/sys/fs/cgroup");
+    if (quota > 0 && quota < cpus)
+        cpus = quota;
+    return cpus < CNN_MAX_THREADS ? cpus : CNN_MAX_THREADS;
+}

@@ -1,0 +1,242 @@
+/* Plain loops over any of the library's types: conversions, integer arithmetic,
+ * comparisons, selection. They serve the small odd jobs of a program (counters, labels,
+ * masks); float32 work has kernels of its own. */
+#ifndef CNN_TYPED_H
+#define CNN_TYPED_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef enum {
+    CNN_BOOL,
+    CNN_U8,
+    CNN_I8,
+    CNN_U16,
+    CNN_I16,
+    CNN_U32,
+    CNN_I32,
+    CNN_U64,
+    CNN_I64,
+    CNN_F32,
+    CNN_F64,
+    CNN_TYPE_COUNT
+} cnn_type;
+
+#define CNN_TYPES(X)                                                                 \
+    X(CNN_U8, uint8_t)                                                               \
+    X(CNN_I8, int8_t)                                                                \
+    X(CNN_U16, uint16_t)                                                             \
+    X(CNN_I16, int16_t)                                                              \
+    X(CNN_U32, uint32_t)                                                             \
+    X(CNN_I32, int32_t)                                                              \
+    X(CNN_U64, uint64_t)                                                             \
+    X(CNN_I64, int64_t)                                                              \
+    X(CNN_F32, float)                                                                \
+    X(CNN_F64, double)
+
+static inline int64_t cnn_type_size(cnn_type type) {
+    static const int64_t sizes[CNN_TYPE_COUNT] = {1, 1, 1, 2, 2, 4, 4, 8, 8, 4, 8};
+    return sizes[type];
+}
+
+/* ---- conversion: y[i] = (type)x[i], as NumPy's astype ------------------------- */
+
+#define CNN_CAST_TO(type, source, target)                                            \
+    case type:                                                                       \
+        for (int64_t i = 0; i < n; i++)                                              \
+            ((target *)y)[i] = (target)((const source *)x)[i];                       \
+        return;
+#define CNN_CAST_ALL(type, target) CNN_CAST_TO(type, CNN_SOURCE, target)
+#define CNN_CAST_BOOL                                                                \
+    case CNN_BOOL:                                                                   \
+        for (int64_t i = 0; i < n; i++)                                              \
+            ((uint8_t *)y)[i] = ((const CNN_SOURCE *)x)[i] != 0;                     \
+        return;
+#define CNN_CAST_FROM(name)                                                          \
+    static void cnn_cast_##name(cnn_type to, int64_t n, const void *x, void *y) {    \
+        switch (to) {                                                                \
+            CNN_CAST_BOOL                                                            \
+            CNN_TYPES(CNN_CAST_ALL)                                                  \
+        default:                                                                     \
+            return;                                                                  \
+        }                                                                            \
+    }
+
+#define CNN_SOURCE uint8_t
+CNN_CAST_FROM(u8)
+#undef CNN_SOURCE
+#define CNN_SOURCE int8_t
+CNN_CAST_FROM(i8)
+#undef CNN_SOURCE
+#define CNN_SOURCE uint16_t
+CNN_CAST_FROM(u16)
+#undef CNN_SOURCE
+#define CNN_SOURCE int16_t
+CNN_CAST_FROM(i16)
+#undef CNN_SOURCE
+#define CNN_SOURCE uint32_t
+CNN_CAST_FROM(u32)
+#undef CNN_SOURCE
+#define CNN_SOURCE int32_t
+CNN_CAST_FROM(i32)
+#undef CNN_SOURCE
+#define CNN_SOURCE uint64_t
+CNN_CAST_FROM(u64)
+#undef CNN_SOURCE
+#define CNN_SOURCE int64_t
+CNN_CAST_FROM(i64)
+#undef CNN_SOURCE
+#define CNN_SOURCE float
+CNN_CAST_FROM(f32)
+#undef CNN_SOURCE
+#define CNN_SOURCE double
+CNN_CAST_FROM(f64)
+#undef CNN_SOURCE
+
+static inline void cnn_cast(cnn_type from, cnn_type to, int64_t n, const void *x,
+                            void *y) {
+    if (from == to) {
+        memcpy(y, x, (size_t)(n * cnn_type_size(from)));
+        return;
+    }
+    switch (from) {
+    case CNN_BOOL:
+    case CNN_U8:
+        cnn_cast_u8(to, n, x, y);
+        return;
+    case CNN_I8:
+        cnn_cast_i8(to, n, x, y);
+        return;
+    case CNN_U16:
+        cnn_cast_u16(to, n, x, y);
+        return;
+    case CNN_I16:
+        cnn_cast_i16(to, n, x, y);
+        return;
+    case CNN_U32:
+        cnn_cast_u32(to, n, x, y);
+        return;
+    case CNN_I32:
+        cnn_cast_i32(to, n, x, y);
+        return;
+    case CNN_U64:
+        cnn_cast_u64(to, n, x, y);
+        return;
+    case CNN_I64:
+        cnn_cast_i64(to, n, x, y);
+        return;
+    case CNN_F32:
+        cnn_cast_f32(to, n, x, y);
+        return;
+    case CNN_F64:
+        cnn_cast_f64(to, n, x, y);
+        return;
+    case CNN_TYPE_COUNT:
+        return;
+    }
+}
+
+/* ---- y[i] = a[i * a_step] op b[i * b_step] -------------------------------------- */
+
+typedef enum {
+    CNN_OP_ADD,
+    CNN_OP_SUBTRACT,
+    CNN_OP_MULTIPLY,
+    CNN_OP_EQUAL,
+    CNN_OP_NOT_EQUAL,
+    CNN_OP_LESS,
+    CNN_OP_LESS_EQUAL,
+    CNN_OP_GREATER,
+    CNN_OP_GREATER_EQUAL,
+    CNN_OP_LOGICAL_AND,
+    CNN_OP_LOGICAL_OR,
+    CNN_OP_LOGICAL_XOR,
+    CNN_OP_POWER
+} cnn_typed_op;
+
+#define CNN_LOOP(target, expression)                                                 \
+    for (int64_t i = 0; i < n; i++)                                                  \
+        ((target *)y)[i] = (target)(expression);                                     \
+    return
+/* Unsigned, so that overflow wraps as in NumPy. */
+#define CNN_ARITHMETIC(name, T, U)                                                   \
+    static inline void cnn_arithmetic_##name(cnn_typed_op op, int64_t n, const T *a, \
+                                             int64_t sa, const T *b, int64_t sb,     \
+                                             void *y) {                              \
+        switch (op) {                                                                \
+        case CNN_OP_ADD:                                                             \
+            CNN_LOOP(T, (U)a[i * sa] + (U)b[i * sb]);                                \
+        case CNN_OP_SUBTRACT:                                                        \
+            CNN_LOOP(T, (U)a[i * sa] - (U)b[i * sb]);                                \
+        case CNN_OP_MULTIPLY:                                                        \
+            CNN_LOOP(T, (U)a[i * sa] * (U)b[i * sb]);                                \
+        case CNN_OP_EQUAL:                                                           \
+            CNN_LOOP(uint8_t, a[i * sa] == b[i * sb]);                               \
+        case CNN_OP_NOT_EQUAL:                                                       \
+            CNN_LOOP(uint8_t, a[i * sa] != b[i * sb]);                               \
+        case CNN_OP_LESS:                                                            \
+            CNN_LOOP(uint8_t, a[i * sa] < b[i * sb]);                                \
+        case CNN_OP_LESS_EQUAL:                                                      \
+            CNN_LOOP(uint8_t, a[i * sa] <= b[i * sb]);                               \
+        case CNN_OP_GREATER:                                                         \
+            CNN_LOOP(uint8_t, a[i * sa] > b[i * sb]);                                \
+        case CNN_OP_GREATER_EQUAL:                                                   \
+            CNN_LOOP(uint8_t, a[i * sa] >= b[i * sb]);                               \
+        case CNN_OP_LOGICAL_AND:                                                     \
+            CNN_LOOP(uint8_t, a[i * sa] && b[i * sb]);                               \
+        case CNN_OP_LOGICAL_OR:                                                      \
+            CNN_LOOP(uint8_t, a[i * sa] || b[i * sb]);                               \
+        case CNN_OP_LOGICAL_XOR:                                                     \
+            CNN_LOOP(uint8_t, !a[i * sa] != !b[i * sb]);                             \
+        case CNN_OP_POWER: /* exact to the last bit but for rare ties */             \
+            CNN_LOOP(T, pow((double)a[i * sa], (double)b[i * sb]));                  \
+        }                                                                            \
+    }
+CNN_ARITHMETIC(u8, uint8_t, uint8_t)
+CNN_ARITHMETIC(i32, int32_t, uint32_t)
+CNN_ARITHMETIC(u32, uint32_t, uint32_t)
+CNN_ARITHMETIC(i64, int64_t, uint64_t)
+CNN_ARITHMETIC(f32, float, float)
+
+static inline void cnn_typed_binary(cnn_type type, cnn_typed_op op, int64_t n,
+                                    const void *a, int64_t sa, const void *b,
+                                    int64_t sb, void *y) {
+    switch (type) {
+    case CNN_BOOL:
+    case CNN_U8:
+        cnn_arithmetic_u8(op, n, a, sa, b, sb, y);
+        return;
+    case CNN_I32:
+        cnn_arithmetic_i32(op, n, a, sa, b, sb, y);
+        return;
+    case CNN_U32:
+        cnn_arithmetic_u32(op, n, a, sa, b, sb, y);
+        return;
+    case CNN_I64:
+        cnn_arithmetic_i64(op, n, a, sa, b, sb, y);
+        return;
+    case CNN_F32:
+        cnn_arithmetic_f32(op, n, a, sa, b, sb, y);
+        return;
+    default:
+        return;
+    }
+}
+
+/* y[i] = c[i * sc] ? a[i * sa] : b[i * sb], for elements of `size` bytes */
+static inline void cnn_where(int64_t size, int64_t n, const uint8_t *c, int64_t sc,
+                             const char *a, int64_t sa, const char *b, int64_t sb,
+                             char *y) {
+    if (size == 4) {
+        const uint32_t *p = (const uint32_t *)a, *q = (const uint32_t *)b;
+        for (int64_t i = 0; i < n; i++)
+            ((uint32_t *)y)[i] = c[i * sc] ? p[i * sa] : q[i * sb];
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        memcpy(y + i * size, c[i * sc] ? a + i * sa * size : b + i * sb * size,
+               (size_t)size);
+}
+
+#endif

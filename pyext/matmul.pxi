@@ -1,0 +1,317 @@
+# Matrix products: checks, the split over threads, and what goes with them in a Dense.
+
+cdef extern from "workspace.h" nogil:
+    void *cnn_workspace(size_t nbytes)
+
+
+cdef enum:
+    THREAD_FLOPS = 524288  # floating-point operations that pay for one more thread
+    PART_FLOPS = 262144  # fewest operations in a part, the unit that threads take
+    PARTS_PER_THREAD = 4  # so that a slow core does not hold up the others
+    PACK_COST = 32  # copying one element of a panel, in multiply-adds of one column
+
+
+cdef dict _ACTIVATIONS = {
+    "linear": CNN_LINEAR,
+    "relu": CNN_RELU,
+    "leaky_relu": CNN_LEAKY_RELU,
+    "elu": CNN_ELU,
+    "selu": CNN_SELU,
+    "gelu": CNN_GELU,
+    "gelu_tanh": CNN_GELU_TANH,
+    "silu": CNN_SILU,
+    "sigmoid": CNN_SIGMOID,
+    "hard_sigmoid": CNN_HARD_SIGMOID,
+    "tanh": CNN_TANH,
+    "softplus": CNN_SOFTPLUS,
+    "softsign": CNN_SOFTSIGN,
+    "exponential": CNN_EXPONENTIAL,
+}
+
+
+# ---- on raw pointers --------------------------------------------------------------
+
+# `batch` products. The caller fills the first group, prepare_matmul the second.
+cdef struct matmul_task:
+    cnn_matmul p  # the first product
+    int ndim  # axes of the batch; a_step and b_step count floats
+    int64_t shape[MAX_AXES]
+    int64_t a_step[MAX_AXES]
+    int64_t b_step[MAX_AXES]
+
+    cnn_matmul_plan plan
+    int64_t batch
+    int64_t batch_part  # products per part
+    int64_t rows  # rows and columns of a product per part
+    int64_t cols
+    int64_t grid_cols  # parts side by side in a product
+    int64_t grid  # parts in a product
+    int64_t parts
+    int threads
+    int64_t scratch_size  # floats that run_matmul needs
+    float *scratch
+
+
+cdef inline int64_t _ceil_div(int64_t n, int64_t d) noexcept nogil:
+    return (n + d - 1) // d
+
+
+cdef inline int64_t _even_step(int64_t n, int64_t parts, int64_t unit) noexcept nogil:
+    """Length of each of `parts` parts of n, in whole units."""
+    return _ceil_div(_ceil_div(n, parts), unit) * unit
+
+
+cdef void _split_product(matmul_task *t, int64_t parts) noexcept nogil:
+    """Cut a product into a grid of about `parts` parts: even, with few copies."""
+    cdef int64_t grid_cols, rows, cols, count
+    cdef double cost, best = -1
+    for grid_cols in range(1, parts + 1):
+        rows = _even_step(t.p.m, parts // grid_cols, t.plan.tile_rows)
+        cols = _even_step(t.p.n, grid_cols, t.plan.panel)
+        count = _ceil_div(t.p.m, rows) * _ceil_div(t.p.n, cols)
+        cost = <double>rows * cols
+        if t.plan.pack_a:
+            cost += PACK_COST * rows
+        if t.plan.pack_b:
+            cost += PACK_COST * cols
+        cost *= _ceil_div(count, t.threads)
+        if best < 0 or cost < best:
+            best = cost
+            t.rows = rows
+            t.cols = cols
+    t.grid_cols = _ceil_div(t.p.n, t.cols)
+    t.grid = t.grid_cols * _ceil_div(t.p.m, t.rows)
+
+
+cdef void prepare_matmul(matmul_task *t) noexcept nogil:
+    """Choose how to compute the products: path, parts, threads, scratch."""
+    cdef cnn_matmul *p = &t.p
+    cdef double flops
+    cdef int64_t parts
+    cdef int i
+    if p.n == 1 and p.m > 1:
+        # a column is computed as the row b.T @ a.T: vectors run along M
+        p.n = p.m
+        p.m = 1
+        p.a, p.b = p.b, p.a
+        p.a_row, p.b_col = p.b_col, p.a_row
+        p.a_col, p.b_row = p.b_row, p.a_col
+        for i in range(t.ndim):
+            t.a_step[i], t.b_step[i] = t.b_step[i], t.a_step[i]
+        p.bias_col = 0
+    cnn_table.matmul_plan_f32(p, &t.plan)
+    t.batch = 1
+    for i in range(t.ndim):
+        t.batch *= t.shape[i]
+    t.batch_part = t.batch
+    t.rows = p.m
+    t.cols = p.n
+    t.grid = t.grid_cols = 1
+    t.threads = 1
+    flops = 2.0 * p.m * p.n * p.k * t.batch
+    if flops >= 2 * THREAD_FLOPS:
+        t.threads = cnn_num_threads()
+        if flops < <double>THREAD_FLOPS * t.threads:
+            t.threads = <int>(flops / THREAD_FLOPS)
+    if t.threads > 1:
+        parts = t.threads * PARTS_PER_THREAD
+        if flops < <double>PART_FLOPS * parts:
+            parts = <int64_t>(flops / PART_FLOPS)
+        if t.batch < parts:
+            _split_product(t, _ceil_div(parts, t.batch))
+        t.batch_part = _ceil_div(t.batch * t.grid, parts) if t.grid == 1 else 1
+    t.parts = _ceil_div(t.batch, t.batch_part) * t.grid
+    if t.parts < t.threads:
+        t.threads = <int>t.parts
+    t.scratch_size = t.threads * ((t.plan.scratch + 15) // 16 * 16)
+
+
+cdef void _matmul_part(void *ctx, int64_t part, int slot) noexcept nogil:
+    cdef matmul_task *t = <matmul_task *>ctx
+    cdef cnn_matmul p = t.p
+    cdef float *scratch = t.scratch + slot * (t.scratch_size // t.threads)
+    cdef int64_t cell = part % t.grid
+    cdef int64_t first = part // t.grid * t.batch_part
+    cdef int64_t last = first + t.batch_part
+    cdef int64_t m0 = cell // t.grid_cols * t.rows, m1 = m0 + t.rows
+    cdef int64_t n0 = cell % t.grid_cols * t.cols, n1 = n0 + t.cols
+    cdef int64_t index, rest, at
+    cdef int i
+    last = t.batch if last > t.batch else last
+    m1 = p.m if m1 > p.m else m1
+    n1 = p.n if n1 > p.n else n1
+    for index in range(first, last):
+        p.a = t.p.a
+        p.b = t.p.b
+        p.c = t.p.c + index * p.m * p.n
+        rest = index
+        for i in range(t.ndim - 1, -1, -1):
+            at = rest % t.shape[i]
+            rest //= t.shape[i]
+            p.a += at * t.a_step[i]
+            p.b += at * t.b_step[i]
+        cnn_table.matmul_block_f32(&p, &t.plan, m0, m1, n0, n1, scratch)
+
+
+cdef void run_matmul(matmul_task *t, float *scratch) noexcept nogil:
+    """Compute the prepared products; scratch is 64-byte aligned."""
+    t.scratch = scratch
+    if t.parts == 1:
+        _matmul_part(t, 0, 0)
+    else:
+        cnn_parallel_parts(t.parts, t.threads, _matmul_part, t)
+
+
+# ---- on arrays --------------------------------------------------------------------
+
+cdef inline int64_t _stride(cnp.ndarray x, int axis) noexcept:
+    return cnp.PyArray_STRIDE(x, axis) // <int64_t>sizeof(float)
+
+
+cdef bint _batch_axes(cnp.ndarray a, cnp.ndarray b, cnp.npy_intp *full,
+                      matmul_task *t) noexcept:
+    """Fill full with the broadcast leading axes of a and b, and t with those that are
+    longer than 1, merged where possible; False if they do not broadcast."""
+    cdef int na = cnp.PyArray_NDIM(a), nb = cnp.PyArray_NDIM(b)
+    cdef int ndim = na if na > nb else nb
+    cdef int axis, last
+    cdef int64_t da, db, d, sa, sb
+    t.ndim = 0
+    for axis in range(ndim - 2):
+        da = db = 1
+        sa = sb = 0
+        if axis >= ndim - na:
+            da = cnp.PyArray_DIM(a, axis - ndim + na)
+            sa = _stride(a, axis - ndim + na) if da != 1 else 0
+        if axis >= ndim - nb:
+            db = cnp.PyArray_DIM(b, axis - ndim + nb)
+            sb = _stride(b, axis - ndim + nb) if db != 1 else 0
+        if da != db and da != 1 and db != 1:
+            return False
+        d = db if da == 1 else da
+        full[axis] = d
+        if d == 1:
+            continue
+        last = t.ndim - 1
+        if last >= 0 and t.a_step[last] == sa * d and t.b_step[last] == sb * d:
+            t.shape[last] *= d
+        else:
+            last += 1
+            t.ndim += 1
+            t.shape[last] = d
+        t.a_step[last] = sa
+        t.b_step[last] = sb
+    return True
+
+
+def matmul(a, b, bias=None, transpose_a=False, transpose_b=False, activation=None):
+    """Return activation(a @ b + bias); see the reference function."""
+    cdef cnp.ndarray x, y, c, row
+    cdef matmul_task t
+    cdef cnn_matmul *p = &t.p
+    cdef cnp.npy_intp full[MAX_AXES]
+    cdef int na, nb, ndim
+    cdef bint swap_a = transpose_a, swap_b = transpose_b
+    cdef float *scratch
+    known = 0 if activation is None else _ACTIVATIONS.get(activation)
+    if not (_is_float32(a) and _is_float32(b) and known is not None
+            and (bias is None or (_is_float32(bias) and cnp.PyArray_NDIM(bias) == 1))):
+        return _fallback("matmul")(a, b, bias, transpose_a, transpose_b, activation)
+    x = a if cnp.PyArray_ISBEHAVED_RO(a) else _contiguous(a)
+    y = b if cnp.PyArray_ISBEHAVED_RO(b) else _contiguous(b)
+    na = cnp.PyArray_NDIM(x)
+    nb = cnp.PyArray_NDIM(y)
+    ndim = na if na > nb else nb
+    if na < 2 or nb < 2 or ndim > MAX_AXES:
+        return _fallback("matmul")(a, b, bias, transpose_a, transpose_b, activation)
+    p.m = cnp.PyArray_DIM(x, na - 1 if swap_a else na - 2)
+    p.k = cnp.PyArray_DIM(x, na - 2 if swap_a else na - 1)
+    p.n = cnp.PyArray_DIM(y, nb - 2 if swap_b else nb - 1)
+    t.ndim = 0
+    if (cnp.PyArray_DIM(y, nb - 1 if swap_b else nb - 2) != p.k
+            or (bias is not None and cnp.PyArray_DIM(bias, 0) != p.n)
+            or (ndim > 2 and not _batch_axes(x, y, full, &t))):
+        # raises an error that names the shapes
+        return _fallback("matmul")(a, b, bias, transpose_a, transpose_b, activation)
+    full[ndim - 2] = p.m
+    full[ndim - 1] = p.n
+    c = cnp.PyArray_EMPTY(ndim, full, cnp.NPY_FLOAT32, 0)
+    if cnp.PyArray_SIZE(c) == 0:
+        return c
+
+    p.a = _data(x)
+    p.b = _data(y)
+    p.c = _data(c)
+    # the stride of an axis of length 1 is arbitrary
+    p.a_row = _stride(x, na - 1 if swap_a else na - 2) if p.m > 1 else 0
+    p.a_col = _stride(x, na - 2 if swap_a else na - 1) if p.k > 1 else 1
+    p.b_col = _stride(y, nb - 2 if swap_b else nb - 1) if p.n > 1 else 1
+    p.b_row = _stride(y, nb - 1 if swap_b else nb - 2) if p.k > 1 else p.n
+    p.bias = NULL
+    p.bias_col = 1
+    if bias is not None:
+        row = _contiguous(bias)
+        p.bias = _data(row)
+    p.activation = <cnn_activation>(<int>known)
+    # one matrix b for a whole stack: its products are one taller product
+    while t.ndim > 0 and t.b_step[t.ndim - 1] == 0 and (
+            p.m == 1 or t.a_step[t.ndim - 1] == p.a_row * p.m):
+        t.ndim -= 1
+        if p.m == 1:
+            p.a_row = t.a_step[t.ndim]
+        p.m *= t.shape[t.ndim]
+    p.c_row = p.n
+
+    prepare_matmul(&t)
+    scratch = <float *>cnn_workspace(t.scratch_size * sizeof(float))
+    if scratch == NULL:
+        raise MemoryError(
+            f"matmul: no memory for {4 * t.scratch_size} bytes of scratch")
+    if p.m * p.n * p.k * t.batch <= NOGIL:
+        run_matmul(&t, scratch)
+    else:
+        with nogil:
+            run_matmul(&t, scratch)
+    return c
+
+
+def bias_add(x, bias):
+    """Add bias (N,) to every row of x (..., N)."""
+    cdef cnp.ndarray rows, row, y
+    cdef binary_task task
+    if not (_is_float32(x) and _is_float32(bias) and cnp.PyArray_NDIM(x) >= 1
+            and cnp.PyArray_NDIM(bias) == 1 and cnp.PyArray_SIZE(x) > 0
+            and cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1)
+            == cnp.PyArray_DIM(bias, 0)):
+        return _fallback("bias_add")(x, bias)
+    rows = _contiguous(x)
+    row = _contiguous(bias)
+    y = _empty_like(rows)
+    task.fn = cnn_table.add_f32
+    task.cols = cnp.PyArray_DIM(row, 0)
+    task.a = _data(rows)
+    task.a_row = task.cols
+    task.a_col = 1
+    task.b = _data(row)
+    task.b_row = 0
+    task.b_col = 1
+    task.y = _data(y)
+    if cnp.PyArray_SIZE(rows) <= NOGIL:
+        run_binary(&task, cnp.PyArray_SIZE(rows) // task.cols)
+    else:
+        with nogil:
+            run_binary(&task, cnp.PyArray_SIZE(rows) // task.cols)
+    return y
+
+
+def bias_gradient(ct):
+    """Return the sum of all rows of ct (..., N): the gradient of bias_add."""
+    cdef bint reduced[MAX_AXES]
+    cdef int ndim, i
+    if not (_is_float32(ct) and 1 <= cnp.PyArray_NDIM(ct) <= MAX_AXES
+            and cnp.PyArray_SIZE(ct) > 0):
+        return _fallback("bias_gradient")(ct)
+    ndim = cnp.PyArray_NDIM(ct)
+    for i in range(ndim):
+        reduced[i] = i < ndim - 1
+    return _call_reduce(FOLD_SUM, ct, reduced, False)

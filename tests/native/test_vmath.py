@@ -1,0 +1,124 @@
+"""Vector mathematics against float64: the bounds that vmath.h states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from cnn_core.backend.reference.elementwise import erf_float64
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    decay = np.exp(-np.abs(x))
+    return np.where(x < 0, decay, 1.0) / (1.0 + decay)
+
+
+def _softplus(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+
+
+# function: float64 value, bound with FMA, bound of the baseline (units in last place)
+BOUNDS: dict[str, tuple[Function, float, float]] = {
+    "exp": (np.exp, 0.9, 1.2),
+    "expm1": (np.expm1, 1.35, 1.35),
+    "log": (np.log, 0.9, 0.95),
+    "log1p": (np.log1p, 1.5, 1.6),
+    "tanh": (np.tanh, 1.4, 1.4),
+    "sigmoid": (_sigmoid, 2.0, 2.05),
+    "erf": (erf_float64, 1.05, 1.2),
+    "softplus": (_softplus, 1.9, 1.9),
+    "sqrt": (np.sqrt, 0.5, 0.5),
+    "reciprocal": (np.reciprocal, 0.5, 0.5),
+    "rsqrt": (lambda x: 1.0 / np.sqrt(x), 1.5, 1.5),
+    "square": (np.square, 0.5, 0.5),
+}
+# Where a formula changes or a result overflows, underflows or rounds to its limit.
+EDGES = (
+    (0.0, 0.34657359, 0.625, 0.70710677, 0.921875, 1.0, 1.4142135, 4.0, 9.01, 17.4)
+    + (20.0, 87.33654, 88.02969, 88.72284, 89.0, 103.27893, 103.97208, 104.0)
+    + (2.9802322e-08, 1.17549435e-38, 5.6e-45, 8.5e37, 1.7014118e38, 3.4028235e38)
+)
+
+
+def _sample() -> np.ndarray:
+    """Return floats over the whole range and every float around the edges."""
+    sweep = np.arange(0, 2**32, 8191, dtype=np.uint32)
+    around = np.arange(-600, 601, dtype=np.int64)
+    edges = np.array(EDGES, np.float32).view(np.uint32).astype(np.int64)
+    near = np.maximum(edges[:, None] + around, 0).astype(np.uint32).reshape(-1)
+    bits = np.concatenate([sweep, near, near | np.uint32(0x80000000)])
+    return bits.view(np.float32)
+
+
+def _worst(got: np.ndarray, exact: np.ndarray) -> float:
+    """Return the largest error in units in the last place; inf for a wrong special."""
+    with np.errstate(over="ignore"):
+        rounded = exact.astype(np.float32)
+    special = ~np.isfinite(rounded) | ~np.isfinite(got)
+    if not np.array_equal(got[special], rounded[special], equal_nan=True):
+        # FLT_MAX itself may round either way
+        close = np.abs(exact) > 3.40282e38
+        wrong = special & ~close
+        if not np.array_equal(got[wrong], rounded[wrong], equal_nan=True):
+            return float("inf")
+    finite = ~special
+    _, exponent = np.frexp(np.abs(exact[finite]))
+    unit = np.exp2(np.maximum(exponent - 24, -149).astype(np.float64))
+    error = np.abs(got[finite].astype(np.float64) - exact[finite]) / unit
+    return float(error.max(initial=0.0))
+
+
+@pytest.mark.parametrize("name", sorted(BOUNDS))
+def test_error_stays_below_the_stated_bound(
+    native: ModuleType, isa: str, name: str
+) -> None:
+    function, with_fma, baseline = BOUNDS[name]
+    x = _sample()
+    with np.errstate(all="ignore"):
+        exact = function(x.astype(np.float64))
+    got = getattr(native, name)(x)
+    assert _worst(got, exact) <= (baseline if isa == "baseline" else with_fma)
+
+
+INF, NAN, DENORMAL = np.inf, np.nan, 1e-45
+SPECIAL = {
+    "exp": [(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, 0.0), (89.0, INF)]
+    + [(-104.0, 0.0), (-103.9, DENORMAL), (DENORMAL, 1.0)],
+    "expm1": [(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-INF, -1.0), (-50.0, -1.0)]
+    + [(DENORMAL, DENORMAL), (-DENORMAL, -DENORMAL), (1e-10, 1e-10)],
+    "log": [(1.0, 0.0), (0.0, -INF), (-0.0, -INF), (-1.0, NAN), (INF, INF)]
+    + [(-INF, NAN), (-DENORMAL, NAN), (DENORMAL, -103.27893)],
+    "log1p": [(0.0, 0.0), (-0.0, -0.0), (-1.0, -INF), (-2.0, NAN), (INF, INF)]
+    + [(-INF, NAN), (DENORMAL, DENORMAL), (-DENORMAL, -DENORMAL)],
+    "tanh": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (20.0, 1.0)]
+    + [(DENORMAL, DENORMAL)],
+    "sigmoid": [(0.0, 0.5), (INF, 1.0), (-INF, 0.0), (40.0, 1.0), (-103.9, DENORMAL)],
+    "erf": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (5.0, 1.0)],
+    "softplus": [(INF, INF), (-INF, 0.0), (200.0, 200.0), (-103.9, DENORMAL)],
+    "sqrt": [(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-1.0, NAN)],
+    "sign": [(0.0, 0.0), (INF, 1.0), (-INF, -1.0), (-DENORMAL, -1.0)],
+}
+
+
+@pytest.mark.parametrize("name", sorted(SPECIAL))
+def test_special_values(native: ModuleType, isa: str, name: str) -> None:
+    pairs = np.array([*SPECIAL[name], (NAN, NAN)], np.float32)
+    got = getattr(native, name)(np.ascontiguousarray(pairs[:, 0]))
+    np.testing.assert_array_equal(got, pairs[:, 1])
+    zero = pairs[:, 1] == 0
+    np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(pairs[zero, 1]))
+
+
+def test_gelu_keeps_its_left_tail(native: ModuleType, isa: str) -> None:
+    x = -np.arange(0.0, 14.0, 0.01, dtype=np.float32)
+    wide = x.astype(np.float64)
+    exact = wide * 0.5 * erf_float64(-wide * np.sqrt(0.5), complement=True)
+    got = native.gelu(x, approximate=False)
+    # the baseline rounds x*x/2 (up to 98), which exp turns into a relative error
+    rtol = 1e-5 if isa == "baseline" else 6e-7
+    np.testing.assert_allclose(got, exact, rtol=rtol, atol=1e-43)

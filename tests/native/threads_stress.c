@@ -1,0 +1,142 @@
+/* Exercises the thread pool by itself; test_threads.py builds it, also with
+ * -fsanitize=thread. Usage: threads_stress pool | fork | quota LIST MOUNT */
+#include "threads.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ITEMS 5000
+#define CALLERS 4
+
+static _Atomic int failures;
+
+static void expect(int condition, const char *what) {
+    if (!condition) {
+        fprintf(stderr, "failed: %s\n", what);
+        atomic_fetch_add(&failures, 1);
+    }
+}
+
+/* Plain (not atomic) writes: the sanitizer sees whether the pool orders them. */
+static void add_one(void *ctx, int64_t begin, int64_t end) {
+    int *counts = ctx;
+    for (int64_t i = begin; i < end; i++)
+        counts[i]++;
+}
+
+static void check_for(int64_t n, int64_t grain) {
+    static _Thread_local int counts[ITEMS];
+    memset(counts, 0, sizeof counts);
+    cnn_parallel_for(n, grain, add_one, counts);
+    int wrong = 0;
+    for (int64_t i = 0; i < ITEMS; i++)
+        wrong += counts[i] != (i < n);
+    expect(!wrong, "every item runs once");
+}
+
+typedef struct {
+    int counts[64];
+    int in_slot[CNN_MAX_THREADS]; /* plain: two parts in one slot would be a race */
+    int slots;
+    int slow; /* parts sleep, so that every worker gets some */
+} slot_check;
+
+static void use_slot(void *ctx, int64_t part, int slot) {
+    slot_check *check = ctx;
+    expect(slot >= 0 && slot < check->slots, "slot in range");
+    check->in_slot[slot]++;
+    check->counts[part]++;
+    if (check->slow) {
+        struct timespec pause = {0, 100000};
+        nanosleep(&pause, NULL);
+    }
+    if (part % 16 == 0) { /* nested: runs inline */
+        int inner[100] = {0};
+        cnn_parallel_for(100, 1, add_one, inner);
+        expect(inner[0] == 1 && inner[99] == 1, "nested call");
+    }
+}
+
+static void check_slots(int threads, int slow) {
+    slot_check check = {.slots = threads, .slow = slow};
+    cnn_parallel_parts(64, threads, use_slot, &check);
+    int parts = 0, wrong = 0;
+    for (int i = 0; i < threads; i++)
+        parts += check.in_slot[i];
+    for (int i = 0; i < 64; i++)
+        wrong += check.counts[i] != 1;
+    expect(parts == 64 && !wrong, "every part runs once, in a slot");
+}
+
+static void *caller(void *arg) {
+    unsigned state = (unsigned)(uintptr_t)arg * 2654435761u + 1u;
+    for (int round = 0; round < 300; round++) {
+        state = state * 1664525u + 1013904223u;
+        check_for(state % ITEMS, 1 + (state >> 8) % 200);
+        check_slots(1 + (int)((state >> 16) % 8), round % 50 == 1);
+        if (round % 50 == 0)
+            cnn_set_num_threads(1 + (int)((state >> 20) % 8));
+        if (round % 100 == 0) { /* let the workers fall asleep */
+            struct timespec pause = {0, 300000};
+            nanosleep(&pause, NULL);
+        }
+    }
+    return NULL;
+}
+
+static void run_callers(void) {
+    pthread_t threads[CALLERS];
+    for (uintptr_t i = 0; i < CALLERS; i++)
+        expect(!pthread_create(&threads[i], NULL, caller, (void *)i), "create");
+    for (int i = 0; i < CALLERS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void *keep_busy(void *stop) {
+    while (!atomic_load((_Atomic int *)stop))
+        check_for(ITEMS, 10);
+    return NULL;
+}
+
+/* Fork while other threads use the pool: each child must be able to use it too. */
+static void run_forks(void) {
+    _Atomic int stop = 0;
+    pthread_t busy;
+    cnn_set_num_threads(4);
+    expect(!pthread_create(&busy, NULL, keep_busy, &stop), "create");
+    for (int i = 0; i < 20; i++) {
+        check_for(ITEMS, 10);
+        pid_t child = fork();
+        if (child == 0) {
+            for (int round = 0; round < 20; round++)
+                check_for(ITEMS, 10);
+            _exit(atomic_load(&failures) ? 1 : 0);
+        }
+        int status = 1;
+        expect(waitpid(child, &status, 0) == child && status == 0, "child");
+    }
+    atomic_store(&stop, 1);
+    pthread_join(busy, NULL);
+}
+
+int main(int argc, char **argv) {
+    const char *mode = argc > 1 ? argv[1] : "";
+    if (!strcmp(mode, "quota") && argc == 4) {
+        printf("%d\n", cnn_cgroup_cpus(argv[2], argv[3]));
+        return 0;
+    }
+    if (!strcmp(mode, "pool"))
+        run_callers();
+    else if (!strcmp(mode, "fork"))
+        run_forks();
+    else
+        return 2;
+    return atomic_load(&failures) ? 1 : 0;
+}
