@@ -113,7 +113,7 @@ def test_empty():
     assert reference.mean(x, axis=0).shape == (0,)
     assert reference.max(x, axis=0).shape == (0,)
     for name in ("max", "min", "argmax", "argmin"):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=name):
             getattr(reference, name)(x, axis=1)
 
 
