@@ -1,0 +1,253 @@
+"""Steps of a model as Programs: traced once for each kind of batch, run natively."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backend, config, tree
+from ..graph import Tensor
+from ..graph.program import Program, Spec, TraceError, trace
+
+# Runs a function, and undoes what it did to variables if it fails.
+Whole = Callable[[Callable[[], Any]], Any]
+
+# Programs of a model kept at once; the one used longest ago goes first.
+CAPACITY = 32
+# Seconds of steps per native call: Ctrl-C and the progress bar wait that long.
+_SLICE = 0.04
+
+
+class StepPrograms:
+    """The programs of a model's steps.
+
+    A kind of batch (shapes, dtypes, nesting) that comes once runs eagerly; one that
+    comes again, or with several batches at once, is compiled. A step that cannot be
+    traced runs eagerly from then on, after one warning.
+
+    Args:
+        model: the model.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._who = f"{type(model).__name__} '{model.name}'"
+        self._programs: OrderedDict[Any, Program] = OrderedDict()
+        self._seen: OrderedDict[Any, None] = OrderedDict()
+        self._eager: set[str] = set()  # steps that cannot be traced
+
+    def __deepcopy__(self, memo: Any) -> None:
+        """Leave a copy of the model without programs: it makes its own."""
+
+    def __reduce__(self) -> Any:
+        return (type(None), ())
+
+    def find(
+        self,
+        model: Any,
+        step: str,
+        batch: Any,
+        sources: Any = None,
+        indexed: bool = False,
+        stores: bool = False,
+        now: bool = True,
+    ) -> Program | None:
+        """Return the program of a step for a kind of batch, or None to run eagerly.
+
+        Args:
+            model: the model.
+            step: name of the method, e.g. "train_step".
+            batch: a batch of tensors.
+            sources: dtypes of the arrays behind it.
+            indexed: whether rows are taken by an index.
+            stores: whether all outputs are kept.
+            now: whether to compile a kind that has not been seen before.
+        """
+        if step in self._eager or model.run_eagerly or backend.name() != "compiled":
+            return None
+        key = (step, _signature(batch), sources, indexed, stores, _surroundings(model))
+        program = self._programs.get(key)
+        if program is not None:
+            self._programs.move_to_end(key)
+            return program
+        if not now and key not in self._seen:
+            self._seen[key] = None
+            if len(self._seen) > 64 * CAPACITY:
+                self._seen.popitem(last=False)
+            return None
+        program = self._compile(model, step, batch, sources, indexed, stores)
+        if program is not None:
+            self._programs[key] = program
+            if len(self._programs) > CAPACITY:
+                self._programs.popitem(last=False)
+        return program
+
+    def _compile(
+        self,
+        model: Any,
+        step: str,
+        batch: Any,
+        sources: Any,
+        indexed: bool,
+        stores: bool,
+    ) -> Program | None:
+        specs = tree.map_structure(
+            lambda t: None if t is None else Spec(t.shape, t.dtype), batch
+        )
+        try:
+            graph = trace(getattr(model, step), specs)
+            return Program(graph, sources, indexed, stores)
+        except TraceError as error:
+            reason = str(error)
+        finally:
+            model._clear_losses()  # those of the trace have no values
+        self._eager.add(step)
+        warnings.warn(
+            f"{self._who}: {step} runs operation by operation, which is slower: "
+            f"{reason}. Use operations of `ops` there, or compile(run_eagerly=True).",
+            stacklevel=5,
+        )
+        return None
+
+
+def _signature(batch: Any) -> Any:
+    """Return what batches of one kind share."""
+    return repr(
+        tree.map_structure(lambda t: None if t is None else (t.shape, t.dtype), batch)
+    )
+
+
+def _surroundings(model: Any) -> Any:
+    """Return what else a traced step depends on."""
+    optimizer = model.optimizer
+    return (
+        tuple(id(v) for v in model._variables_to_train()),
+        id(getattr(optimizer, "_learning_rate", None)),
+        config.floatx(),
+        backend.num_threads(),
+        backend.isa(),
+    )
+
+
+# --- running ------------------------------------------------------------------
+
+
+def leaves_of(data: Any) -> list[Any]:
+    """Return the arrays of a batch or of a whole data set, flat, without None."""
+    return [a for a in tree.flatten(data) if a is not None]
+
+
+def run_batch(program: Program, batch: Any, whole: Whole) -> Any:
+    """Run one step on a batch of tensors and return its results."""
+    arrays = [t._array for t in leaves_of(batch)]
+    return _structured(program, _run(program, whole, arrays))
+
+
+def _structured(program: Program, arrays: list[Any]) -> Any:
+    return program.structured([Tensor(a) for a in arrays])
+
+
+def _run(program: Program, whole: Whole, *arguments: Any) -> list[Any]:
+    if program.can_fail:  # half a step would be left
+        arrays: list[Any] = whole(lambda: program.run(*arguments))
+        return arrays
+    return program.run(*arguments)
+
+
+class ArrayRunner:
+    """Runs the batches of arrays in memory, many steps per native call.
+
+    Args:
+        programs: the model's programs.
+        model: the model.
+        step: name of the method.
+        source: an `ArrayData`.
+        stores: whether the outputs of all batches are kept.
+
+    Attributes:
+        ready: whether there are programs for all batches.
+    """
+
+    def __init__(
+        self,
+        programs: StepPrograms,
+        model: Any,
+        step: str,
+        source: Any,
+        stores: bool = False,
+    ) -> None:
+        self._source = source
+        self._data = leaves_of(source.data)
+        self._stores = stores
+        self._pace = 1.0  # steps that fit into a slice of time
+        self._parts: list[tuple[Program, int, int]] = []  # program, first row, steps
+        whole, rest = divmod(source.num_samples, source.batch_size)
+        sources = tuple(a.dtype.newbyteorder("=").name for a in self._data)
+        indexed = bool(source.shuffle)
+        last_row = whole * source.batch_size
+        for first, size, steps in (
+            (0, source.batch_size, whole),
+            (last_row, rest, int(rest > 0)),
+        ):
+            if not steps:
+                continue
+            batch = source.rows(slice(first, first + size))
+            program = programs.find(
+                model, step, batch, sources, indexed, stores, now=whole > 1
+            )
+            if program is None or (stores and not _has_rows(program, size)):
+                self._parts = []
+                break
+            self._parts.append((program, first, steps))
+        self.ready = bool(self._parts)
+
+    def outputs(self) -> tuple[Any, list[Any]]:
+        """Return arrays for all outputs, in the nesting of the results and flat."""
+        program = self._parts[0][0]
+        arrays = [
+            np.empty((self._source.num_samples, *x.shape[1:]), x.dtype)
+            for x in program.graph.outputs
+        ]
+        return program.structured(arrays), arrays
+
+    def run(
+        self,
+        whole: Whole,
+        results: Sequence[Any] = (),
+        before_each: Callable[[int], None] | None = None,
+    ) -> Iterator[tuple[int, Any]]:
+        """Run an epoch; give the number and the results of the last step of each call.
+
+        Args:
+            whole: runs a function, and undoes what it did to variables if it fails.
+            results: arrays for all outputs, if they are kept.
+            before_each: called before every step, which then runs by itself.
+        """
+        order = self._source.order()
+        done = 0
+        for program, row, steps in self._parts:
+            index = None if order is None else order[row:]
+            data = self._data if index is not None else [a[row:] for a in self._data]
+            kept = [r[row:] for r in results]
+            at = 0
+            while at < steps:
+                count = min(steps - at, max(1, int(self._pace)))
+                if before_each is not None:
+                    before_each(done)
+                    count = 1
+                started = time.perf_counter()
+                arrays = _run(program, whole, data, index, at, count, kept)
+                taken = time.perf_counter() - started
+                self._pace = min(4 * self._pace, count * _SLICE / max(taken, 1e-9))
+                at += count
+                done += count
+                yield done - 1, None if kept else _structured(program, arrays)
+
+
+def _has_rows(program: Program, size: int) -> bool:
+    """Tell whether every output has a row for each sample."""
+    return all(x.ndim and x.shape[0] == size for x in program.graph.outputs)
