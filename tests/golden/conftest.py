@@ -1,0 +1,8 @@
+"""Lets the golden tests import the case tables beside them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))
