@@ -1,0 +1,48 @@
+"""Element-wise arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .data import MATRICES, VECTORS, normal, positive
+from .harness import Case, array_bytes
+
+UNARY = (
+    "negative absolute exp expm1 log log1p sqrt rsqrt square reciprocal erf"
+).split()
+BINARY = "add subtract multiply divide maximum minimum".split()
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases of the family."""
+    for label, shape in VECTORS.items():
+        x, y = positive(*shape), positive(*shape, seed=1)
+        for name in UNARY:
+            yield Case(
+                name,
+                label,
+                (x,),
+                traffic=2 * x.nbytes,
+                rival=lambda t, x, name=name: getattr(t, name)(x),
+            )
+        for name in BINARY:
+            yield Case(
+                name,
+                label,
+                (x, y),
+                traffic=3 * x.nbytes,
+                rival=lambda t, x, y, name=name: getattr(t, name)(x, y),
+            )
+    for label, (m, n) in MATRICES.items():
+        x = normal(m, n)
+        for kind, other in (
+            ("row", normal(n, seed=1)),
+            ("column", normal(m, 1, seed=1)),
+        ):
+            yield Case(
+                "multiply",
+                f"{label} by a {kind}",
+                (x, other),
+                traffic=x.nbytes + array_bytes(x, other),
+                rival=lambda t, x, y: t.multiply(x, y),
+            )
