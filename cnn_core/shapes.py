@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -23,6 +22,8 @@ _DTYPE_ALIASES = {"float": None, "int": "int32", float: None, int: "int32"}
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """Return the error for a name that is not in `known`, with the nearest that is."""
+    import difflib  # slow to import, and rarely needed
+
     names = sorted(known)
     near = difflib.get_close_matches(str(name).lower(), [n.lower() for n in names], 1)
     nearest = [n for n in names if near and n.lower() == near[0]]

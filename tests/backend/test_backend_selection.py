@@ -19,11 +19,15 @@ PACKAGE = Path(cnn_core.backend.__file__).parents[1]
 
 
 def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Run Python code with `folder` first on the path and only these settings."""
+    """Run Python code with `folder` first on the path and only these settings.
+
+    Without site (-S), so that an editable install cannot lend its extension.
+    """
     settings = {k: v for k, v in os.environ.items() if not k.startswith("CNN_CORE_")}
-    settings |= {"PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1", **environment}
+    path = os.pathsep.join([str(folder), str(Path(np.__file__).parents[1])])
+    settings |= {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", **environment}
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-S", "-c", code],
         env=settings,
         cwd=folder,
         capture_output=True,
