@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -65,6 +66,11 @@ def result_type(*dtypes: Any) -> str:
     The rule is that of Keras: integers never widen a float type, and the Python types
     `int`, `float` and `bool` are weak: they choose a kind, not a width.
     """
+    return _promoted(config.floatx(), *dtypes)
+
+
+@functools.lru_cache(maxsize=1024)
+def _promoted(floatx: str, *dtypes: Any) -> str:
     weak = {d for d in dtypes if isinstance(d, type) and d in (int, float, bool)}
     strong = {dtype_name(d) for d in dtypes if not (isinstance(d, type) and d in weak)}
     floats = {name for name in strong if is_float(name)}
@@ -72,10 +78,10 @@ def result_type(*dtypes: Any) -> str:
     if floats:
         return np.result_type(*floats).name
     if float in weak or not dtypes:
-        return config.floatx()
+        return floatx
     if integers:
         common = np.result_type(*integers).name
-        return config.floatx() if is_float(common) else common
+        return floatx if is_float(common) else common
     return "int32" if int in weak else "bool"
 
 
@@ -226,6 +232,13 @@ def reshaped(shape: Shape, target: Sequence[int | None], who: str = "reshape") -
         TypeError: if a size is not an integer.
         ValueError: if the number of elements would change.
     """
+    target = tuple(target)
+    if target.count(None) == 1 == shape.count(None) and -1 in target:
+        # The one unknown size, that of the batch, stays as it is.
+        rest_of = tuple(s for s in shape if s is not None)
+        known = list(reshaped(rest_of, [s for s in target if s is not None], who))
+        known.insert(target.index(None), None)
+        return tuple(known)
     wanted: list[int | None] = [-1 if s is None else operator.index(s) for s in target]
     if wanted.count(-1) > 1:
         raise ValueError(f"{who}: only one size may be -1, got {tuple(target)}")

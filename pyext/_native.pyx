@@ -5,6 +5,7 @@ odd layouts) goes to the reference function of the same name, see bind_reference
 """
 
 include "common.pxi"
+include "typed.pxi"
 include "elementwise.pxi"
 include "activations.pxi"
 include "reductions.pxi"
@@ -12,6 +13,7 @@ include "losses.pxi"
 include "matmul.pxi"
 include "random.pxi"
 include "threads.pxi"
+include "program_tasks.pxi"
 include "program.pxi"
 
 _start()

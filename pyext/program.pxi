@@ -1,307 +1,6 @@
 # The native executor: prepared kernel calls, run one after the other without the GIL.
-#
-# A program's arrays lie in slots: slot 0 is the arena, the others are bound to arrays
-# (variables, constants, data). An operand is a pair (slot, offset in bytes). Binding a
-# slot writes addresses into the prepared tasks, so that a step only calls kernels.
 
-from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy
-
-cdef extern from "typed.h" nogil:
-    ctypedef enum cnn_type:
-        CNN_BOOL
-        CNN_U8
-        CNN_I8
-        CNN_U16
-        CNN_I16
-        CNN_U32
-        CNN_I32
-        CNN_U64
-        CNN_I64
-        CNN_F32
-        CNN_F64
-
-    ctypedef enum cnn_typed_op:
-        CNN_OP_ADD
-        CNN_OP_SUBTRACT
-        CNN_OP_MULTIPLY
-        CNN_OP_EQUAL
-        CNN_OP_NOT_EQUAL
-        CNN_OP_LESS
-        CNN_OP_LESS_EQUAL
-        CNN_OP_GREATER
-        CNN_OP_GREATER_EQUAL
-        CNN_OP_LOGICAL_AND
-        CNN_OP_LOGICAL_OR
-        CNN_OP_LOGICAL_XOR
-        CNN_OP_POWER
-
-    int64_t cnn_type_size(cnn_type type)
-    void cnn_cast(cnn_type source, cnn_type target, int64_t n, const void *x, void *y)
-    void cnn_typed_binary(cnn_type type, cnn_typed_op op, int64_t n, const void *a,
-                          int64_t sa, const void *b, int64_t sb, void *y)
-    void cnn_where(int64_t size, int64_t n, const unsigned char *c, int64_t sc,
-                   const char *a, int64_t sa, const char *b, int64_t sb, char *y)
-
-
-cdef dict _TYPES = {
-    "bool": CNN_BOOL, "uint8": CNN_U8, "int8": CNN_I8, "uint16": CNN_U16,
-    "int16": CNN_I16, "uint32": CNN_U32, "int32": CNN_I32, "uint64": CNN_U64,
-    "int64": CNN_I64, "float32": CNN_F32, "float64": CNN_F64,
-}
-cdef dict _TYPED_OPS = {
-    "add": CNN_OP_ADD, "subtract": CNN_OP_SUBTRACT, "multiply": CNN_OP_MULTIPLY,
-    "equal": CNN_OP_EQUAL, "not_equal": CNN_OP_NOT_EQUAL, "less": CNN_OP_LESS,
-    "less_equal": CNN_OP_LESS_EQUAL, "greater": CNN_OP_GREATER,
-    "greater_equal": CNN_OP_GREATER_EQUAL, "logical_and": CNN_OP_LOGICAL_AND,
-    "logical_or": CNN_OP_LOGICAL_OR, "logical_xor": CNN_OP_LOGICAL_XOR,
-    "power": CNN_OP_POWER,
-}
-cdef dict _FOLDS = {
-    "sum": FOLD_SUM, "mean": FOLD_MEAN, "max": FOLD_MAX, "min": FOLD_MIN,
-}
-
-cdef enum:
-    CHAIN_BLOCK = 2048  # elements of a chain worked on at once: 8 KiB stay in L1
-    CHAIN_OPERANDS = 32  # streams and intermediate blocks of a chain
-
-
-cdef enum Kind:
-    DO_MAP
-    DO_ROWS
-    DO_BINARY
-    DO_REDUCE
-    DO_MATMUL
-    DO_CAST
-    DO_TYPED
-    DO_WHERE
-    DO_LOAD
-    DO_STORE
-    DO_UNIFORM
-    DO_CHAIN
-    DO_CALL
-
-
-cdef struct instruction:
-    Kind kind
-    cnn_task_fn part
-    int64_t n
-    void *task
-
-
-# An address in a task that follows a slot.
-cdef struct reference:
-    char **field
-    int slot
-    int64_t offset
-
-
-cdef struct broadcast_task:
-    cnn_binary_fn *fn
-    broadcast axes
-    const float *a
-    const float *b
-    float *y
-
-
-cdef struct fold_task:
-    Fold fold
-    int64_t outer
-    int64_t n
-    int64_t inner
-    const float *x
-    float *y
-    int64_t scratch
-
-
-# Casts, integer arithmetic, selection: c, a, b -> y.
-cdef struct typed_task:
-    cnn_type type
-    cnn_type target
-    cnn_typed_op op
-    const char *c
-    int64_t c_step
-    const char *a
-    int64_t a_step
-    const char *b
-    int64_t b_step
-    char *y
-
-
-# Rows of a user's array, in order or by index, converted; or the way back.
-cdef struct load_task:
-    cnn_type source
-    cnn_type target
-    int64_t rows
-    int64_t elements  # in a row
-    const char *x
-    const int64_t *index
-    char *y
-
-
-cdef struct uniform_task:
-    int64_t n
-    const uint32_t *state
-    float *y
-
-
-cdef enum ChainKind:
-    CHAIN_UNARY
-    CHAIN_UNARY_P
-    CHAIN_UNARY_PQ
-    CHAIN_PAIR
-    CHAIN_PAIR_P
-    CHAIN_TRIPLE
-    CHAIN_BINARY
-
-
-cdef struct chain_op:
-    ChainKind kind
-    void *fn
-    int a
-    int b
-    int c
-    int y
-    float p
-    float q
-
-
-# Operands below `streams` are arrays, the others blocks of a thread's scratch.
-cdef struct chain_task:
-    int ops
-    int streams
-    int blocks
-    chain_op *op
-    char *stream[CHAIN_OPERANDS]
-    int step[CHAIN_OPERANDS]  # 0 for a single number
-
-
-cdef void _chain_part(void *ctx, int64_t begin, int64_t end) noexcept nogil:
-    cdef chain_task *t = <chain_task *>ctx
-    cdef float *at[CHAIN_OPERANDS]
-    cdef int step[CHAIN_OPERANDS]
-    cdef float *scratch = <float *>cnn_workspace(
-        (t.blocks * CHAIN_BLOCK + 1) * sizeof(float))
-    cdef chain_op *op
-    cdef int64_t i = begin, n
-    cdef int k
-    if scratch == NULL:
-        return
-    for k in range(t.blocks):
-        at[t.streams + k] = scratch + k * CHAIN_BLOCK
-        step[t.streams + k] = 1
-    for k in range(t.streams):
-        step[k] = t.step[k]
-    while i < end:
-        n = end - i if end - i < CHAIN_BLOCK else CHAIN_BLOCK
-        for k in range(t.streams):
-            at[k] = <float *>t.stream[k] + (i if step[k] else 0)
-        for k in range(t.ops):
-            op = t.op + k
-            if op.kind == CHAIN_BINARY:
-                (<cnn_binary_fn *>op.fn)(1, n, at[op.a], 0, step[op.a],
-                                         at[op.b], 0, step[op.b], at[op.y])
-            elif op.kind == CHAIN_UNARY:
-                (<cnn_unary_fn *>op.fn)(n, at[op.a], at[op.y])
-            elif op.kind == CHAIN_PAIR:
-                (<cnn_grad_fn *>op.fn)(n, at[op.a], at[op.b], at[op.y])
-            elif op.kind == CHAIN_UNARY_P:
-                (<cnn_unary_p_fn *>op.fn)(n, at[op.a], op.p, at[op.y])
-            elif op.kind == CHAIN_UNARY_PQ:
-                (<cnn_unary_pq_fn *>op.fn)(n, at[op.a], op.p, op.q, at[op.y])
-            elif op.kind == CHAIN_PAIR_P:
-                (<cnn_grad_p_fn *>op.fn)(n, at[op.a], at[op.b], op.p, at[op.y])
-            else:
-                (<cnn_loss_grad_fn *>op.fn)(
-                    n, at[op.a], at[op.b], at[op.c], at[op.y])
-        i += n
-
-
-cdef void _load(load_task *t, int64_t step) noexcept nogil:
-    cdef int64_t r, row = t.elements * cnn_type_size(t.source)
-    cdef int64_t out = t.elements * cnn_type_size(t.target)
-    cdef int64_t first = step * t.rows
-    if t.index == NULL:
-        cnn_cast(t.source, t.target, t.rows * t.elements, t.x + first * row, t.y)
-        return
-    for r in range(t.rows):
-        cnn_cast(t.source, t.target, t.elements, t.x + t.index[first + r] * row,
-                 t.y + r * out)
-
-
-cdef void _store(load_task *t, int64_t step) noexcept nogil:
-    cdef int64_t size = t.rows * t.elements * cnn_type_size(t.source)
-    memcpy(t.y + step * size, t.x, size)
-
-
-cdef int _execute(instruction *code, int64_t count, int64_t step) except -1 nogil:
-    """Run every instruction once."""
-    cdef instruction *at
-    cdef typed_task *typed
-    cdef broadcast_task *pair
-    cdef fold_task *fold
-    cdef matmul_task *product
-    cdef uniform_task *uniform
-    cdef philox_task philox
-    cdef float *scratch
-    cdef int64_t i
-    for i in range(count):
-        at = code + i
-        if at.kind == DO_MAP:
-            run_map(at.part, <map_task *>at.task, at.n)
-        elif at.kind == DO_CHAIN:
-            if at.n <= GRAIN:
-                _chain_part(at.task, 0, at.n)
-            else:
-                cnn_parallel_for(at.n, GRAIN, _chain_part, at.task)
-        elif at.kind == DO_MATMUL:
-            product = <matmul_task *>at.task
-            scratch = <float *>cnn_workspace(product.scratch_size * sizeof(float))
-            if scratch == NULL:
-                with gil:
-                    raise MemoryError("matmul: no memory for scratch")
-            run_matmul(product, scratch)
-        elif at.kind == DO_BINARY:
-            pair = <broadcast_task *>at.task
-            run_broadcast(pair.fn, &pair.axes, pair.a, pair.b, pair.y)
-        elif at.kind == DO_ROWS:
-            run_rows(at.part, <rows_task *>at.task, at.n)
-        elif at.kind == DO_REDUCE:
-            fold = <fold_task *>at.task
-            scratch = <float *>cnn_workspace((fold.scratch + 1) * sizeof(float))
-            if scratch == NULL:
-                with gil:
-                    raise MemoryError("reduction: no memory for scratch")
-            run_reduce(fold.fold, fold.outer, fold.n, fold.inner, fold.x, fold.y,
-                       scratch)
-        elif at.kind == DO_CAST:
-            typed = <typed_task *>at.task
-            cnn_cast(typed.type, typed.target, at.n, typed.a, typed.y)
-        elif at.kind == DO_TYPED:
-            typed = <typed_task *>at.task
-            cnn_typed_binary(typed.type, typed.op, at.n, typed.a, typed.a_step,
-                             typed.b, typed.b_step, typed.y)
-        elif at.kind == DO_WHERE:
-            typed = <typed_task *>at.task
-            cnn_where(cnn_type_size(typed.type), at.n, <const unsigned char *>typed.c,
-                      typed.c_step, typed.a, typed.a_step, typed.b, typed.b_step,
-                      typed.y)
-        elif at.kind == DO_LOAD:
-            _load(<load_task *>at.task, step)
-        elif at.kind == DO_STORE:
-            _store(<load_task *>at.task, step)
-        elif at.kind == DO_UNIFORM:
-            uniform = <uniform_task *>at.task
-            philox.seed = uniform.state[0]
-            philox.offset = <uint64_t>uniform.state[1] << 32
-            philox.n = uniform.n
-            philox.words = NULL
-            philox.floats = uniform.y
-            cnn_parallel_for((philox.n + 3) // 4, GRAIN // 8, _philox_blocks, &philox)
-        else:
-            with gil:
-                (<object>at.task)()
-    return 0
+from libc.stdlib cimport calloc, free, realloc
 
 
 cdef class Program:
@@ -314,10 +13,12 @@ cdef class Program:
     cdef int64_t reference_count
     cdef int64_t reference_capacity
     cdef list bound  # the array of every slot
+    cdef list bases  # address that the tasks have for every slot
     cdef list calls  # Python callables, kept alive
 
     def __cinit__(self):
         self.bound = [None]
+        self.bases = [0]
         self.calls = []
 
     def __dealloc__(self):
@@ -358,6 +59,7 @@ cdef class Program:
         cdef reference *grown
         while len(self.bound) <= operand[0]:
             self.bound.append(None)
+            self.bases.append(0)
         if self.reference_count == self.reference_capacity:
             self.reference_capacity = 2 * self.reference_capacity + 32
             grown = <reference *>realloc(
@@ -492,17 +194,23 @@ cdef class Program:
 
     def cast(self, int64_t n, x, str source, y, str target):
         """y = x as another type, n elements."""
-        cdef typed_task *t = <typed_task *>self._add(DO_CAST, sizeof(typed_task), n)
+        cdef typed_task *t = self._add_typed(_cast_part, n)
         t.type = _TYPES[source]
         t.target = _TYPES[target]
         self._refer(&t.a, x)
         self._refer(&t.y, y)
 
-    def typed(self, str op, str dtype, int64_t n, a, int64_t a_step, b,
-              int64_t b_step, y):
-        """y = a op b, n elements of any type; a step is 0 for a single number."""
+    cdef typed_task *_add_typed(self, cnn_task_fn part, int64_t n) except NULL:
         cdef typed_task *t = <typed_task *>self._add(DO_TYPED, sizeof(typed_task), n)
+        self.code[self.count - 1].part = part
+        return t
+
+    def typed(self, str op, str dtype, int64_t n, a, int64_t a_step, b,
+              int64_t b_step, y, str target):
+        """y = a op b, n elements of any type; a step is 0 for a single number."""
+        cdef typed_task *t = self._add_typed(_typed_part, n)
         t.type = _TYPES[dtype]
+        t.target = _TYPES[target]
         t.op = _TYPED_OPS[op]
         t.a_step = a_step
         t.b_step = b_step
@@ -513,7 +221,7 @@ cdef class Program:
     def where(self, str dtype, int64_t n, c, int64_t c_step, a, int64_t a_step, b,
               int64_t b_step, y):
         """y = c ? a : b, n elements; a step is 0 for a single number."""
-        cdef typed_task *t = <typed_task *>self._add(DO_WHERE, sizeof(typed_task), n)
+        cdef typed_task *t = self._add_typed(_where_part, n)
         t.type = _TYPES[dtype]
         t.c_step = c_step
         t.a_step = a_step
@@ -521,6 +229,49 @@ cdef class Program:
         self._refer(&t.c, c)
         self._refer(&t.a, a)
         self._refer(&t.b, b)
+        self._refer(&t.y, y)
+
+    def copy(self, int64_t size, shape, source, x, to, y):
+        """y = x, elements of `size` bytes.
+
+        Args:
+            size: 1, 2, 4 or 8.
+            shape: what is copied.
+            source: bytes to move in x along each axis; 0 repeats an element.
+            x: where the first element is.
+            to: bytes to move in y along each axis.
+            y: where the first element goes.
+        """
+        cdef cnn_copy_task *t
+        cdef int64_t n = 1
+        axes, last = [], None
+        for d, f, g in zip(shape, source, to):
+            n *= d
+            if d == 1:
+                continue
+            if last is not None and last[1] == f * d and last[2] == g * d:
+                axes.pop()
+                d *= last[0]
+            last = (d, f, g)
+            axes.append(last)
+        axes = [(1, 0, 0)] * (2 - len(axes)) + axes
+        if len(axes) > CNN_COPY_AXES:
+            raise ValueError("Program.copy: too many axes")
+        t = <cnn_copy_task *>self._add(DO_COPY, sizeof(cnn_copy_task), n)
+        t.size = size
+        t.ndim = len(axes)
+        for k in range(t.ndim):
+            t.shape[k], t.source[k], t.to[k] = axes[k]
+        self._refer(&t.x, x)
+        self._refer(&t.y, y)
+
+    def one_hot(self, str dtype, int64_t rows, int64_t classes, labels, y):
+        """y (rows, classes) = 1 at the int64 label of each row, 0 elsewhere."""
+        cdef one_hot_task *t = <one_hot_task *>self._add(
+            DO_ONE_HOT, sizeof(one_hot_task), rows)
+        t.type = _TYPES[dtype]
+        t.classes = classes
+        self._refer(&t.labels, labels)
         self._refer(&t.y, y)
 
     def load(self, int64_t rows, int64_t elements, x, str source, y, str target,
@@ -597,18 +348,25 @@ cdef class Program:
     # ---- running ----
 
     def bind(self, int slot, cnp.ndarray array):
-        """Let a slot be an array, which the program keeps alive."""
+        """Let a slot be an array, which is kept alive until it is released."""
         cdef int64_t i
         cdef char *base
-        if slot >= len(self.bound) or self.bound[slot] is array:
+        if slot >= len(self.bound):
             return
         if not cnp.PyArray_IS_C_CONTIGUOUS(array):
             raise ValueError("Program.bind: expected a contiguous array")
         base = <char *>cnp.PyArray_DATA(array)
-        for i in range(self.reference_count):
-            if self.references[i].slot == slot:
-                self.references[i].field[0] = base + self.references[i].offset
+        if self.bases[slot] != <size_t>base:
+            for i in range(self.reference_count):
+                if self.references[i].slot == slot:
+                    self.references[i].field[0] = base + self.references[i].offset
+            self.bases[slot] = <size_t>base
         self.bound[slot] = array
+
+    def release(self, int slot):
+        """Let go of a slot's array; it has to be bound again before the next run."""
+        if slot < len(self.bound):
+            self.bound[slot] = None
 
     def array(self, int slot):
         """Return the array that a slot is bound to, or None."""

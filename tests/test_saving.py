@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import cnn_core as keras
-from cnn_core import layers, saving
+from cnn_core import layers, ops, saving
 
 h5py = pytest.importorskip("h5py")
 
@@ -470,8 +470,38 @@ def test_missing_files(tmp_path):
         saving.load_model(tmp_path / "m.keras")
     with pytest.raises(FileNotFoundError):
         stack().load_weights(tmp_path / "m.weights.h5")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"folder '.*missing' does not exist"):
         stack().save(tmp_path / "missing" / "m.keras")
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("TrueDivide", ops.divide),
+        ("Abs", ops.absolute),
+        ("BitwiseInvert", ops.bitwise_not),
+        ("BitwiseLeftShift", ops.left_shift),
+        ("Conjugate", ops.real),
+        ("EmptyLike", ops.zeros_like),
+    ],
+)
+def test_operations_with_two_names_in_files(name, function):
+    loaded = saving.deserialize_keras_object(
+        {
+            "module": "keras.src.ops.numpy",
+            "class_name": name,
+            "config": {"name": "node"},
+            "registered_name": name,
+        }
+    )
+    assert loaded.function is function.__wrapped__
+    assert loaded.name == "node"
+
+
+def test_models_has_the_functions_of_files():
+    assert keras.models.load_model is saving.load_model
+    assert keras.models.save_model is saving.save_model
+    assert "load_model" in dir(keras.models)
 
 
 def test_unbuilt_models(tmp_path):

@@ -141,6 +141,8 @@ def test_matmul():
         ((2, 6), (12,), (12,)),
         ((None, 6), (-1, 3), (None, 3)),
         ((None, 6), (4, 3), (4, 3)),
+        ((None, 2, 6), (None, -1), (None, 12)),
+        ((None, 2, 6), (None, -1, 3), (None, 4, 3)),
         ((0, 3), (-1, 3), (0, 3)),
         ((0, 3), (3, 0), (3, 0)),
         ((), (1, 1), (1, 1)),
@@ -154,6 +156,7 @@ def test_reshaped(shape, target, expected):
     ("shape", "target", "message"),
     [
         ((2, 3), (-1, -1), "only one size may be -1"),
+        ((None, 3), (None, -1, 2), "3 elements of shape .* do not divide"),
         ((2, 3), (4, -1), "6 elements of shape .* do not divide"),
         ((2, 3), (5,), "has 6 elements, .* has 5"),
         ((2, 3), (-2, 3), "sizes must be >= -1"),

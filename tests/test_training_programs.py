@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -242,6 +244,49 @@ def test_weights_read_during_training_keep_their_values():
     for tensor, copy in kept:
         assert np.array_equal(tensor, copy)
     assert not np.array_equal(kept[0][0], kept[-1][0])
+
+
+def test_weights_are_updated_in_place_and_data_is_let_go():
+    model, x, y, _ = stack()
+    x = x.copy()
+    model.fit(x, y, batch_size=16, verbose=0)  # whole batches, and a smaller one
+    arrays = [v._array for v in model.optimizer.variables]
+    addresses = [a.ctypes.data for a in arrays]
+    del arrays
+    data = weakref.ref(x)
+    model.fit(x, y, batch_size=16, epochs=2, verbose=0)
+    assert [v._array.ctypes.data for v in model.optimizer.variables] == addresses
+    del x
+    gc.collect()
+    assert data() is None
+
+
+def test_tensors_that_share_the_memory_of_weights_keep_their_values():
+    model = keras.Sequential([layers.Input((12,)), layers.Dense(2)])
+    model.compile("adam", "mse")
+    both = ops.ones((2, 12, 2))
+    kernel = model.layers[0].kernel
+    kernel.assign(both[0])
+    rows = np.asarray(kernel)[3:]
+    model.fit(X, TARGETS, verbose=0)
+    assert np.all(both == 1)
+    assert np.all(rows == 1)
+    assert not np.any(kernel == 1)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "longdouble", ">f4", "uint64"])
+def test_data_of_unusual_types(dtype):
+    x = np.abs(X).astype(dtype)
+    model = keras.Sequential([layers.Input((12,)), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    before = model.get_weights()
+    results = []
+    for eager in (True, False):
+        model.set_weights(before)
+        model.run_eagerly = eager
+        model.fit(x, TARGETS, batch_size=16, verbose=0, shuffle=False)
+        results.append((model.get_weights(), model.predict(x, verbose=0)))
+    assert same_bits(keras.tree.flatten(results[0]), keras.tree.flatten(results[1]))
 
 
 def test_ctrl_c_leaves_whole_steps_and_a_usable_model():

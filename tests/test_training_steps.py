@@ -154,6 +154,8 @@ def test_on_batch_errors():
     before = state_of(model)
     with pytest.raises(ValueError, match=r"train_on_batch: .* x has 40, y has 2"):
         model.train_on_batch(X, Y[:2])
+    with pytest.raises(ValueError, match="train_on_batch: expected at least one samp"):
+        model.train_on_batch(X[:0], Y[:0])
     with pytest.raises(ValueError, match="not both"):
         model.train_on_batch(X, Y, np.ones(N), class_weight={0: 1.0})
     with pytest.raises(ValueError, match="y is missing"):

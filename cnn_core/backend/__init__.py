@@ -22,9 +22,20 @@ from cnn_core.backend.selection import (
     num_threads,
     set_num_threads,
 )
+from cnn_core.config import (  # Keras has them here, too
+    backend,
+    epsilon,
+    floatx,
+    image_data_format,
+    set_epsilon,
+    set_floatx,
+    set_image_data_format,
+)
 
 if not TYPE_CHECKING:  # type checkers take every imported name as exported
     __all__ = ["info", "isa", "name", "num_threads", "set_num_threads"]
+    __all__ += ["backend", "epsilon", "floatx", "image_data_format"]
+    __all__ += ["set_epsilon", "set_floatx", "set_image_data_format"]
     __all__ += _reference.FUNCTION_NAMES
 
 globals().update(_selection.FUNCTIONS)

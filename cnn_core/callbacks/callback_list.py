@@ -114,8 +114,10 @@ class CallbackList(Callback):
 
     def _find_hooks(self) -> None:
         """Note which callbacks do something at each hook of a batch."""
+        watchers = [c for c in self.callbacks if type(c) is not History]
         self._hooks = {
-            name: [c for c in self.callbacks if _uses(c, name)] for name in _BATCH_HOOKS
+            name: [c for c in watchers if _uses(c, name)] if watchers else []
+            for name in _BATCH_HOOKS
         }
 
     def watches_batches(self, kind: str) -> bool:
@@ -186,7 +188,8 @@ class CallbackList(Callback):
     # --- the other hooks ---
 
     def _on_run(self, hook: str, logs: Logs) -> None:
-        self._find_hooks()
+        if hook.endswith("begin"):  # hooks may have been set since
+            self._find_hooks()
         logs = pythonify_logs(logs)
         for callback in self.callbacks:
             getattr(callback, hook)(logs)

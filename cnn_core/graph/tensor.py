@@ -364,7 +364,7 @@ def promote(*operands: Any) -> tuple[Any, ...]:
         else:
             return operands
         if len(operands) == 2 and dtype.kind == "f" and type(x) in (float, int):
-            return first, as_tensor(x, dtype.name)
+            return first, as_tensor(x, shapes.DTYPE_NAMES[dtype])
     kinds: list[Any] = []
     tensors = []
     for x in operands:

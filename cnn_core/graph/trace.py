@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import tree
+from .. import shapes, tree
 from .primitive import Primitive
 from .tensor import Array, Tensor, recording
 from .variable import Variable
@@ -55,7 +55,7 @@ class Value:
         return self.shape[0]
 
     def __repr__(self) -> str:
-        return f"%{self.number}:{self.dtype.name}{list(self.shape)}"
+        return f"%{self.number}:{shapes.DTYPE_NAMES[self.dtype]}{list(self.shape)}"
 
 
 def _values_wanted() -> TraceError:
@@ -75,7 +75,7 @@ Operand = Value | Array
 class Call:
     """One application of a primitive in a graph."""
 
-    __slots__ = ("attrs", "inputs", "outputs", "primitive")
+    __slots__ = ("attrs", "inputs", "kernel", "outputs", "primitive")
 
     def __init__(
         self,
@@ -88,6 +88,7 @@ class Call:
         self.inputs = inputs
         self.attrs = attrs
         self.outputs = outputs
+        self.kernel: Any = False  # that of an elementwise call, once it was looked for
 
     @property
     def name(self) -> str:

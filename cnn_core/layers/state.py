@@ -16,12 +16,17 @@ _PLAIN = frozenset(
     {NoneType, bool, int, float, str, FunctionType, Tensor, KerasTensor, np.ndarray}
 )
 
+
+class _Other:
+    """Stands for the types of attributes that hold no state."""
+
+
 # Attributes in which state is not looked for.
 _BOOKKEEPING = frozenset(
     {"_inbound_nodes", "_losses", "_auto_arguments", "_fixed", "_adjustable"}
     | {"_functional", "_inputs", "_outputs", "_inputs_struct", "_outputs_struct"}
     | {"_nodes", "_steps", "_trainer", "_build_shapes", "_compile_config", "input_spec"}
-    | {"optimizer", "history", "loss", "dtype_policy"}
+    | {"optimizer", "history", "loss", "dtype_policy", "_holding"}
 )
 
 
@@ -40,6 +45,7 @@ class Stateful(Operation):
     lists return follows the order in which the attributes were set.
     """
 
+    _holding: list[Any] | None  # attributes that may hold state; None if not known
     _adjustable: list[Variable]  # own variables that were trainable when they came
     _fixed: list[Variable]  # the other own variables
     _trainable: bool = True
@@ -49,13 +55,17 @@ class Stateful(Operation):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the lists that setting attributes fills."""
         instance = super().__new__(cls)
-        instance.__dict__.update(_adjustable=[], _fixed=[])
+        instance.__dict__.update(_adjustable=[], _fixed=[], _holding=None)
         return instance
 
     def __setattr__(self, name: str, value: Any) -> None:
         held = self.__dict__
+        if _may_hold(value):
+            held["_holding"] = None
         if name in held:
             old = held[name]
+            if _may_hold(old):
+                held["_holding"] = None
             if isinstance(old, Variable) and old is not value:
                 self._untrack(old)
             if type(value) not in _PLAIN:
@@ -67,6 +77,7 @@ class Stateful(Operation):
     def __delattr__(self, name: str) -> None:
         value = self.__dict__.get(name)
         object.__delattr__(self, name)
+        self.__dict__["_holding"] = None
         if isinstance(value, Variable):
             self._untrack(value)
 
@@ -90,30 +101,42 @@ class Stateful(Operation):
     def _held(self) -> Held:
         """Collect what the attributes hold, and track variables found in containers."""
         found = Held([], [], [])
+        if not self._look():
+            return found
         seen: set[int] = {id(self)}
-        stack = [
-            value
-            for name, value in reversed(self.__dict__.items())
-            if type(value) not in _PLAIN and name not in _BOOKKEEPING
-        ]
+        stack = self._look().copy()
         while stack:
             value = stack.pop()
-            if type(value) in _PLAIN or id(value) in seen:
+            kind = _KINDS.get(type(value)) or _kind(type(value))
+            if kind is _Other or id(value) in seen:
                 continue
             seen.add(id(value))
-            if isinstance(value, Stateful):
+            if kind is Stateful:
                 found.layers.append(value)
-            elif isinstance(value, Variable):
+            elif kind is Variable:
                 self._track(value)
-            elif isinstance(value, (list, tuple)):
+            elif kind is list:
                 stack.extend(reversed(value))
-            elif isinstance(value, dict):
+            elif kind is dict:
                 stack.extend(reversed(value.values()))
-            elif isinstance(value, metrics.Metric):
+            elif kind is metrics.Metric:
                 found.metrics.append(value)
-            elif isinstance(value, SeedGenerator):
+            else:
                 found.generators.append(value)
         return found
+
+    def _look(self) -> list[Any]:
+        """Return the attributes, last one first, that may hold more than a variable."""
+        holding = self.__dict__.get("_holding")
+        if holding is None:  # attributes were set since it was made
+            holding = self.__dict__["_holding"] = [
+                value
+                for name, value in reversed(self.__dict__.items())
+                if name not in _BOOKKEEPING
+                and _may_hold(value)
+                and not isinstance(value, Variable)  # tracked when it was set
+            ]
+        return holding
 
     @property
     def _layers(self) -> list[Any]:
@@ -342,3 +365,21 @@ class Stateful(Operation):
             )
         for i, variable in enumerate(own):
             variable.assign(np.asarray(store[str(i)]))
+
+
+# What a type of attribute means to `_held`; found out once for each type, because
+# every call of `fit` or `predict` looks through all attributes.
+_KINDS: dict[type, type] = dict.fromkeys(_PLAIN, _Other)
+
+
+def _kind(cls: type) -> type:
+    """Return which of the types that hold state a type is, or `_Other`."""
+    kinds = (Stateful, Variable, list, tuple, dict, metrics.Metric, SeedGenerator)
+    found = next((kind for kind in kinds if issubclass(cls, kind)), _Other)
+    _KINDS[cls] = list if found is tuple else found
+    return _KINDS[cls]
+
+
+def _may_hold(value: Any) -> bool:
+    """Tell whether a value is state, or a container in which state may be."""
+    return (_KINDS.get(type(value)) or _kind(type(value))) is not _Other

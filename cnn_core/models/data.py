@@ -131,7 +131,7 @@ def check_lengths(data: tuple[Any, ...], who: str) -> int:
     """Return the number of samples that all arrays of `(x, y, sample_weight)` have.
 
     Raises:
-        ValueError: if they differ, or there are none.
+        ValueError: if they differ, or there are no arrays or no samples.
     """
     lengths = {
         name: [len(a) for a in tree.flatten(part) if a is not None]
@@ -149,7 +149,10 @@ def check_lengths(data: tuple[Any, ...], who: str) -> int:
         raise ValueError(
             f"{who}: every array needs the same number of samples (rows), but {found}"
         )
-    return distinct.pop()
+    (count,) = distinct
+    if not count:
+        raise ValueError(f"{who}: expected at least one sample, got arrays of none")
+    return count
 
 
 # --- weights and splits ------------------------------------------------------
@@ -306,8 +309,6 @@ class ArrayData(DataSource):
             sample_weight = class_weight_to_sample_weight(y, class_weight, who)
         sample_weight = _spread(sample_weight, y, who)
         self.num_samples = check_lengths((x, y, sample_weight), who)
-        if not self.num_samples:
-            raise ValueError(f"{who}: expected at least one sample, got arrays of none")
         self.data = pack_x_y_sample_weight(x, y, sample_weight)
         if batch_size is None:
             batch_size = math.ceil(self.num_samples / steps) if steps else 32

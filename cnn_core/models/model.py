@@ -11,7 +11,7 @@ from ..layers import Layer
 from ..layers.base import default
 from ..layers.calls import map_shapes
 from ..serialization import builtin, deserialize_keras_object, serialize_keras_object
-from .trainer import Trainer
+from .trainer import Trainer, one_batch
 
 
 @builtin("keras")
@@ -153,6 +153,50 @@ class Model(Trainer, Layer):
             show_trainable=show_trainable,
             layer_range=layer_range,
         )
+
+    def explain(self, x: Any = None, y: Any = None, sample_weight: Any = None) -> str:
+        """Return how a step runs natively: its instructions, shapes, bytes, chains.
+
+        `print(model.explain())` after `fit`, `evaluate` or `predict` shows the step
+        that ran last. For a batch, the step it would take is traced, but not run.
+
+        Args:
+            x: inputs of one batch, as for `train_on_batch`; the latest step by default.
+            y: targets; with them the training step is shown if the model is compiled,
+                without them that of `predict`.
+            sample_weight: weights.
+
+        Raises:
+            ValueError: if no step has run natively, or the one for the batch cannot.
+        """
+        programs = self._step_programs()
+        found = programs.latest()
+        if x is not None:
+            step = "predict_step" if y is None or not self.compiled else "train_step"
+            batch = self._explained_batch(x, y, sample_weight, step)
+            program = programs.find(self, step, batch)
+            found = None if program is None else (step, program)
+        if found is None:
+            raise ValueError(
+                f"{self._who()}: explain found no native step; "
+                + (
+                    "the one for this batch runs operation by operation"
+                    if x is not None
+                    else "call fit, evaluate or predict before, or give a batch"
+                )
+            )
+        return f"{found[0]} of {self._who()}: {found[1].explain()}"
+
+    def _explained_batch(self, x: Any, y: Any, sample_weight: Any, step: str) -> Any:
+        """Return a batch for a step, for which the model is built."""
+        if step == "predict_step":
+            batch = one_batch(x, None, None, "explain")
+            if not self.built:
+                self.predict_step(batch)
+            return batch
+        batch = one_batch(x, y, sample_weight, "explain")
+        self._prepare(batch, step)
+        return batch
 
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Write the model to a `.keras` file: structure, weights, optimizer.

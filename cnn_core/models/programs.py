@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import warnings
 from collections import OrderedDict
@@ -13,6 +14,7 @@ import numpy as np
 from .. import backend, config, tree
 from ..graph import Tensor
 from ..graph.program import Program, Spec, TraceError, trace
+from ..graph.program.kernels import TYPES
 
 # Runs a function, and undoes what it did to variables if it fails.
 Whole = Callable[[Callable[[], Any]], Any]
@@ -85,6 +87,12 @@ class StepPrograms:
             if len(self._programs) > CAPACITY:
                 self._programs.popitem(last=False)
         return program
+
+    def latest(self) -> tuple[str, Program] | None:
+        """Return the step and the program that were used last, or None."""
+        for key, program in reversed(self._programs.items()):
+            return key[0], program
+        return None
 
     def _compile(
         self,
@@ -186,9 +194,12 @@ class ArrayRunner:
         self._pace = 1.0  # steps that fit into a slice of time
         self._parts: list[tuple[Program, int, int]] = []  # program, first row, steps
         whole, rest = divmod(source.num_samples, source.batch_size)
-        sources = tuple(a.dtype.newbyteorder("=").name for a in self._data)
+        sources = tuple(_dtype_name(a.dtype) for a in self._data)
         indexed = bool(source.shuffle)
         last_row = whole * source.batch_size
+        self.ready = False
+        if not set(sources) <= set(TYPES):  # e.g. float16: batch by batch, then
+            return
         for first, size, steps in (
             (0, source.batch_size, whole),
             (last_row, rest, int(rest > 0)),
@@ -246,6 +257,12 @@ class ArrayRunner:
                 at += count
                 done += count
                 yield done - 1, None if kept else _structured(program, arrays)
+
+
+@functools.cache
+def _dtype_name(dtype: Any) -> str:
+    """Return the name of a dtype, whatever its byte order."""
+    return str(dtype.newbyteorder("=").name)
 
 
 def _has_rows(program: Program, size: int) -> bool:

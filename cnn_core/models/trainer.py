@@ -144,7 +144,7 @@ class Trainer(Compiled):
                 last = self._train_epoch(state, training, callbacks)
                 if last is None:
                     break
-                logs = self._epoch_logs(last)
+                logs = self._epoch_logs(last, "train_step")
                 if validation is not None and validates(epoch + 1):
                     results = self._evaluate(state, validation, callbacks)
                     logs.update({f"val_{k}": v for k, v in results.items()})
@@ -286,7 +286,7 @@ class Trainer(Compiled):
             callbacks.watches_batches("test"),
             lambda: self.stop_evaluating,
         )
-        results = self._epoch_logs({} if logs is None else logs)
+        results = self._epoch_logs({} if logs is None else logs, "test_step")
         callbacks.on_test_end(results)
         return results
 
@@ -393,7 +393,7 @@ class Trainer(Compiled):
             sample_weight = class_weight_to_sample_weight(
                 y, class_weight, "train_on_batch"
             )
-        batch = _one_batch(x, y, sample_weight, "train_on_batch")
+        batch = one_batch(x, y, sample_weight, "train_on_batch")
         return self._on_batch(state, "train_step", batch, return_dict)
 
     def test_on_batch(
@@ -405,7 +405,7 @@ class Trainer(Compiled):
     ) -> Any:
         """Return the loss and the metrics of one batch; see `train_on_batch`."""
         state = self._assert_compiled("test_on_batch")
-        batch = _one_batch(x, y, sample_weight, "test_on_batch")
+        batch = one_batch(x, y, sample_weight, "test_on_batch")
         return self._on_batch(state, "test_step", batch, return_dict)
 
     def _on_batch(
@@ -420,7 +420,7 @@ class Trainer(Compiled):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the predictions for one batch as NumPy arrays."""
-        batch = _one_batch(x, None, None, "predict_on_batch")
+        batch = one_batch(x, None, None, "predict_on_batch")
         outputs = self._run_step("predict_step", batch, self._all_variables)
         return tree.map_structure(np.array, outputs)
 
@@ -456,9 +456,19 @@ class Trainer(Compiled):
         finally:
             state.own_metrics = state.trainable = None
 
-    def _epoch_logs(self, logs: Any) -> Logs:
-        """Return the results of the metrics, or of a step that logs other things."""
+    def _epoch_logs(self, logs: Any, step: str) -> Logs:
+        """Return the results of the metrics, or of a step that logs other things.
+
+        Args:
+            logs: what the last step returned.
+            step: name of its method.
+        """
         logs = _checked_logs(logs, "train_step and test_step")
+        if logs and all(
+            getattr(type(self), name) is getattr(Compiled, name)
+            for name in (step, "compute_metrics", "get_metrics_result")
+        ):
+            return pythonify_logs(logs)  # they are the results of the metrics
         results = self.get_metrics_result()
         return pythonify_logs(
             results if not logs or set(logs) == set(results) else logs
@@ -495,7 +505,8 @@ def _undoing(variables: Callable[[], list[Any]]) -> Whole:
     return whole
 
 
-def _one_batch(x: Any, y: Any, sample_weight: Any, who: str) -> Any:
+def one_batch(x: Any, y: Any, sample_weight: Any, who: str) -> Any:
+    """Return one batch that a user gave as tensors, after checks."""
     data = tuple(
         as_arrays(part, name, who)
         for name, part in (("x", x), ("y", y), ("sample_weight", sample_weight))

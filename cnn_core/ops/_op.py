@@ -104,6 +104,14 @@ class OpCall(Operation):
         """Return the name and the attributes."""
         return {"name": self.name, **self.attributes}
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The bare function cannot be pickled: its name means the wrapped one.
+        return {**self.__dict__, "function": self.function.__name__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        wrapper: Any = REGISTRY[state["function"]]
+        self.__dict__.update(state, function=wrapper.__wrapped__)
+
 
 class _OpLoader:
     """What files mean by an operation's class: it makes an `OpCall`."""
@@ -153,6 +161,14 @@ def op(function: F) -> F:
         _OpLoader(function),
     )
     return wrapper  # type: ignore[return-value]
+
+
+def alias(function: F, *names: str) -> F:
+    """Make files that have an operation under other names readable; return it."""
+    bare = function.__wrapped__  # type: ignore[attr-defined]
+    for name in names:
+        register_builtin(_module_name(name), _class_name(name), _OpLoader(bare))
+    return function
 
 
 def named(function: Any, name: str, doc: str, **parameters: str) -> Callable[..., Any]:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import shapes
-from ..graph import KerasTensor, Tensor, TensorLike, as_tensor
+from ..graph import KerasTensor, Tensor, TensorLike, as_tensor, is_symbolic_scope
 from . import shaping
-from ._op import op
+from ._op import alias, op
 
 
 def _number(x: Any) -> Any:
@@ -24,7 +24,7 @@ def zeros(shape: Any, dtype: Any = None) -> Any:
         shape: sizes.
         dtype: dtype, `floatx()` by default.
     """
-    return Tensor(np.zeros(_shape(shape, "zeros"), shapes.dtype_name(dtype)))
+    return _made(np.zeros, shape, dtype, "zeros")
 
 
 def ones(shape: Any, dtype: Any = None) -> Any:
@@ -34,7 +34,7 @@ def ones(shape: Any, dtype: Any = None) -> Any:
         shape: sizes.
         dtype: dtype, `floatx()` by default.
     """
-    return Tensor(np.ones(_shape(shape, "ones"), shapes.dtype_name(dtype)))
+    return _made(np.ones, shape, dtype, "ones")
 
 
 def empty(shape: Any, dtype: Any = None) -> Any:
@@ -51,14 +51,26 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
         dtype: dtype, `floatx()` by default.
     """
     value = as_tensor(fill_value, shapes.dtype_name(dtype))
-    return shaping.broadcast_to(value, _shape(shape, "full"))
+    shape = shapes.standardize_shape(shape, "full")
+    if _is_open(shape, "full"):
+        return KerasTensor(shape, value.dtype)
+    return shaping.broadcast_to(value, shape)
 
 
-def _shape(shape: Any, who: str) -> Any:
-    shape = shapes.standardize_shape(shape, who)
-    if None in shape:
+def _made(make: Any, shape: Any, dtype: Any, who: str) -> Any:
+    shape, dtype = shapes.standardize_shape(shape, who), shapes.dtype_name(dtype)
+    if _is_open(shape, who):
+        return KerasTensor(shape, dtype)
+    return Tensor(make(shape, dtype))
+
+
+def _is_open(shape: shapes.Shape, who: str) -> bool:
+    """Tell whether a size is unknown, which it may be while a layer finds its shape."""
+    if None not in shape:
+        return False
+    if not is_symbolic_scope():
         raise ValueError(f"{who}: every size must be known, got {shape}")
-    return shape
+    return True
 
 
 def _like(x: Any, make: Any, dtype: Any) -> Any:
@@ -81,7 +93,7 @@ def ones_like(x: Any, dtype: Any = None) -> Any:
     return _like(x, ones, dtype)
 
 
-empty_like = zeros_like
+empty_like = alias(zeros_like, "empty_like")
 
 
 @op

@@ -12,7 +12,7 @@ from .. import backend, config, shapes
 from ..backend.reference.elementwise import erf_float64
 from ..graph import Primitive, apply, as_tensor, per_argument, promote
 from . import indexing, reductions, shaping
-from ._op import named, op
+from ._op import alias, named, op
 
 Rule = Callable[..., Any]
 quiet = np.errstate(all="ignore")  # for NumPy functions that serve as kernels
@@ -104,7 +104,7 @@ negative: Rule = _unary(
 absolute: Rule = _unary(
     "absolute", lambda ct, y, x: ct * sign(x), "Return `|x|`.", convert=as_tensor
 )
-abs = absolute
+abs = alias(absolute, "abs")
 sign: Rule = _unary("sign", None, "Return -1, 0 or 1.", convert=as_tensor)
 square: Rule = _unary(
     "square", lambda ct, y, x: ct * (x + x), "Return `x * x`.", convert=as_number
@@ -245,7 +245,7 @@ bitwise_not: Rule = _unary(
     convert=lambda x: promote_integers("bitwise_not", x)[0],
     run=np.bitwise_not,
 )
-bitwise_invert = bitwise_not
+bitwise_invert = alias(bitwise_not, "bitwise_invert")
 
 
 # --- two operands -------------------------------------------------------------
@@ -329,7 +329,7 @@ divide: Rule = _binary(
     "Return `x1 / x2`, as a float.",
     convert=promote_floats,
 )
-true_divide = divide
+true_divide = alias(divide, "true_divide")
 maximum: Rule = _binary(
     "maximum",
     (_share, lambda ct, y, a, b: _share(ct, y, b, a)),
@@ -443,11 +443,11 @@ bitwise_xor: Rule = _bits(
 left_shift: Rule = _bits(
     "left_shift", "Shift the bits of `x` left by `y`.", np.left_shift
 )
-bitwise_left_shift = left_shift
+bitwise_left_shift = alias(left_shift, "bitwise_left_shift")
 right_shift: Rule = _bits(
     "right_shift", "Shift the bits of `x` right by `y`.", np.right_shift
 )
-bitwise_right_shift = right_shift
+bitwise_right_shift = alias(right_shift, "bitwise_right_shift")
 gcd: Rule = _integers("gcd", "Return the greatest common divisor.", np.gcd)
 lcm: Rule = _integers("lcm", "Return the least common multiple.", np.lcm)
 

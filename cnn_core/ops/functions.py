@@ -11,7 +11,7 @@ import numpy as np
 from .. import shapes
 from ..graph import as_tensor, promote
 from . import creation, reductions, shaping
-from ._op import op
+from ._op import alias, op
 from .elementwise import (
     absolute,
     arctan2,
@@ -232,7 +232,7 @@ def real(x: Any) -> Any:
     return as_tensor(x)
 
 
-conj = conjugate = real
+conj = conjugate = alias(real, "conj", "conjugate")
 
 
 @op

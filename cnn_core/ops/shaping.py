@@ -109,14 +109,21 @@ def reshape(x: Any, newshape: Any) -> Any:
 
     Args:
         x: tensor of any shape.
-        newshape: sizes, one of which may be -1.
+        newshape: sizes, one of which may be -1. None is one, too; next to a -1 it
+            keeps the size of that axis, as in `(ops.shape(x)[0], -1)`.
 
     Raises:
         ValueError: if the number of elements would change.
     """
     x = as_tensor(x)
     sizes = newshape if isinstance(newshape, (tuple, list)) else (newshape,)
-    target = tuple(-1 if s is None else operator.index(s) for s in sizes)
+    if None in sizes and -1 in sizes:
+        kept = (*x.shape, *[-1] * len(sizes))
+        target = tuple(
+            kept[i] if s is None else operator.index(s) for i, s in enumerate(sizes)
+        )
+    else:
+        target = tuple(-1 if s is None else operator.index(s) for s in sizes)
     return apply(_reshape, x, shape=target)
 
 

@@ -86,8 +86,8 @@ class Optimizer(OptimizerState):
             raise shapes.unknown_name(f"argument of {kind}", key, known)
         super().__init__()
         self._trainable_variables: list[Variable] = []
-        self._trainable_variables_indices: dict[int, int] = {}
-        self._excluded: set[int] = set()
+        self._trainable_variables_indices: dict[Variable, int] = {}
+        self._excluded: set[Variable] = set()
         self._excluded_names: re.Pattern[str] | None = None
         self._per_step: dict[Any, Any] | None = None  # values shared by all variables
         self._warned_missing = False
@@ -196,7 +196,7 @@ class Optimizer(OptimizerState):
         """Make the state for `variables`, the only ones that can be updated then."""
         variables = list(variables)
         self._trainable_variables = variables
-        self._trainable_variables_indices = {id(v): i for i, v in enumerate(variables)}
+        self._trainable_variables_indices = {v: i for i, v in enumerate(variables)}
         if self.use_ema:
             self._averages = self.add_optimizer_variables(variables, "average")
         if self.gradient_accumulation_steps:
@@ -206,7 +206,7 @@ class Optimizer(OptimizerState):
         self.built = True
 
     def _get_variable_index(self, variable: Variable) -> int:
-        return self._trainable_variables_indices[id(variable)]
+        return self._trainable_variables_indices[variable]
 
     def _once(self, key: Any, compute: Callable[[], Any]) -> Any:
         """Return what `compute` returns, run once in the update of all variables."""
@@ -311,7 +311,7 @@ class Optimizer(OptimizerState):
             self.build(variables)
             self.built = True
         for variable in variables:
-            if id(variable) not in self._trainable_variables_indices:
+            if variable not in self._trainable_variables_indices:
                 raise ValueError(
                     f"{who}: variable '{variable.path}' of shape {variable.shape} is "
                     "not among those the optimizer was built for; make a new optimizer "
@@ -414,11 +414,11 @@ class Optimizer(OptimizerState):
                 f"{type(self).__name__} '{self.name}': exclude_from_weight_decay must "
                 "be called before the optimizer is built"
             )
-        self._excluded = {id(v) for v in var_list or ()}
+        self._excluded = set(var_list or ())
         self._excluded_names = re.compile("|".join(var_names)) if var_names else None
 
     def _use_weight_decay(self, variable: Variable) -> bool:
-        if id(variable) in self._excluded:
+        if variable in self._excluded:
             return False
         names = self._excluded_names
         return names is None or names.search(variable.name) is None

@@ -37,6 +37,10 @@ def write_file(
             )
         mode = stat.S_IMODE(os.stat(target).st_mode)
     folder, name = os.path.split(target)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"{path!r} cannot be written: the folder {folder!r} does not exist"
+        )
     temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:

@@ -87,7 +87,7 @@ def _table(
     def add(operation: Operation, owner: Any, level: int) -> None:
         prefix = "   " * level + "└ " if level else ""
         row = [
-            f"{prefix}{operation.name} ({type(operation).__name__})",
+            f"{prefix}{operation.name} ({_type_name(operation)})",
             _output_shape(operation),
             _parameters(operation),
         ]
@@ -105,6 +105,12 @@ def _table(
     for operation in listed[first:last]:
         add(operation, model, 0)
     return header, rows
+
+
+def _type_name(operation: Operation) -> str:
+    """Return the name of the class, for an operation the one that it has in files."""
+    name: str = getattr(operation, "serialized_name", type(operation).__name__)
+    return name
 
 
 def _output_shape(operation: Operation) -> str:

@@ -152,13 +152,82 @@ typedef enum {
     CNN_OP_LOGICAL_AND,
     CNN_OP_LOGICAL_OR,
     CNN_OP_LOGICAL_XOR,
-    CNN_OP_POWER
+    CNN_OP_POWER,
+    CNN_OP_MAXIMUM,
+    CNN_OP_MINIMUM,
+    CNN_OP_FLOOR_DIVIDE,
+    CNN_OP_MOD,
+    /* of a alone: */
+    CNN_OP_SIGN,
+    CNN_OP_NEGATIVE,
+    CNN_OP_ABSOLUTE,
+    CNN_OP_LOGICAL_NOT,
+    CNN_OP_ISNAN,
+    CNN_OP_ISINF,
+    CNN_OP_ISFINITE,
+    CNN_OP_FLOOR,
+    CNN_OP_CEIL,
+    CNN_OP_ROUND
 } cnn_typed_op;
 
 #define CNN_LOOP(target, expression)                                                 \
-    for (int64_t i = 0; i < n; i++)                                                  \
-        ((target *)y)[i] = (target)(expression);                                     \
-    return
+    do {                                                                             \
+        for (int64_t i = 0; i < n; i++)                                              \
+            ((target *)y)[i] = (target)(expression);                                 \
+        return;                                                                      \
+    } while (0)
+/* Quotients round towards minus infinity; as in NumPy, those by 0 are 0 and the one
+ * that overflows wraps. */
+#define CNN_QUOTIENTS(name, T, U)                                                    \
+    static inline T cnn_floor_##name(T a, T b) {                                     \
+        if (b == 0)                                                                  \
+            return 0;                                                                \
+        if (b == (T)-1 && (T)-1 < 0)                                                 \
+            return (T)((U)0 - (U)a);                                                 \
+        return (T)(a / b - ((a % b != 0) & ((a < 0) != (b < 0))));                   \
+    }                                                                                \
+    static inline void cnn_special_##name(cnn_typed_op op, int64_t n, const T *a,    \
+                                          int64_t sa, const T *b, int64_t sb,        \
+                                          void *y) {                                 \
+        if (op == CNN_OP_FLOOR_DIVIDE)                                               \
+            CNN_LOOP(T, cnn_floor_##name(a[i * sa], b[i * sb]));                     \
+        if (op == CNN_OP_MOD)                                                        \
+            CNN_LOOP(T, b[i * sb] == 0 ? 0                                           \
+                                       : (U)a[i * sa] -                              \
+                                             (U)cnn_floor_##name(a[i * sa],          \
+                                                                 b[i * sb]) *        \
+                                                 (U)b[i * sb]);                      \
+    }
+CNN_QUOTIENTS(u8, uint8_t, uint8_t)
+CNN_QUOTIENTS(i32, int32_t, uint32_t)
+CNN_QUOTIENTS(u32, uint32_t, uint32_t)
+CNN_QUOTIENTS(i64, int64_t, uint64_t)
+
+/* What only floats have. */
+static inline void cnn_special_f32(cnn_typed_op op, int64_t n, const float *a,
+                                   int64_t sa, const float *b, int64_t sb, void *y) {
+    switch (op) {
+    case CNN_OP_POWER: /* rounded correctly but for rare ties */
+        if (sb == 0 && n > 0 && b[0] == 2)
+            CNN_LOOP(float, a[i * sa] * a[i * sa]);
+        CNN_LOOP(float, pow((double)a[i * sa], (double)b[i * sb]));
+    case CNN_OP_ISNAN:
+        CNN_LOOP(uint8_t, a[i * sa] != a[i * sa]);
+    case CNN_OP_ISINF:
+        CNN_LOOP(uint8_t, fabsf(a[i * sa]) == INFINITY);
+    case CNN_OP_ISFINITE:
+        CNN_LOOP(uint8_t, fabsf(a[i * sa]) < INFINITY);
+    case CNN_OP_FLOOR:
+        CNN_LOOP(float, floorf(a[i * sa]));
+    case CNN_OP_CEIL:
+        CNN_LOOP(float, ceilf(a[i * sa]));
+    case CNN_OP_ROUND:
+        CNN_LOOP(float, rintf(a[i * sa]));
+    default:
+        return;
+    }
+}
+
 /* Unsigned, so that overflow wraps as in NumPy. */
 #define CNN_ARITHMETIC(name, T, U)                                                   \
     static inline void cnn_arithmetic_##name(cnn_typed_op op, int64_t n, const T *a, \
@@ -189,8 +258,22 @@ typedef enum {
             CNN_LOOP(uint8_t, a[i * sa] || b[i * sb]);                               \
         case CNN_OP_LOGICAL_XOR:                                                     \
             CNN_LOOP(uint8_t, !a[i * sa] != !b[i * sb]);                             \
-        case CNN_OP_POWER: /* exact to the last bit but for rare ties */             \
-            CNN_LOOP(T, pow((double)a[i * sa], (double)b[i * sb]));                  \
+        case CNN_OP_LOGICAL_NOT:                                                     \
+            CNN_LOOP(uint8_t, !a[i * sa]);                                           \
+        case CNN_OP_SIGN:                                                            \
+            CNN_LOOP(T, a[i * sa] > 0   ? 1                                          \
+                        : a[i * sa] < 0 ? (T)-1                                      \
+                                        : a[i * sa] == 0 ? 0 : a[i * sa]);           \
+        case CNN_OP_MAXIMUM:                                                         \
+            CNN_LOOP(T, a[i * sa] > b[i * sb] ? a[i * sa] : b[i * sb]);              \
+        case CNN_OP_MINIMUM:                                                         \
+            CNN_LOOP(T, a[i * sa] < b[i * sb] ? a[i * sa] : b[i * sb]);              \
+        case CNN_OP_NEGATIVE:                                                        \
+            CNN_LOOP(T, (U)0 - (U)a[i * sa]);                                        \
+        case CNN_OP_ABSOLUTE:                                                        \
+            CNN_LOOP(T, a[i * sa] < 0 ? (U)0 - (U)a[i * sa] : (U)a[i * sa]);         \
+        default:                                                                     \
+            cnn_special_##name(op, n, a, sa, b, sb, y);                              \
         }                                                                            \
     }
 CNN_ARITHMETIC(u8, uint8_t, uint8_t)
@@ -237,6 +320,17 @@ static inline void cnn_where(int64_t size, int64_t n, const uint8_t *c, int64_t 
     for (int64_t i = 0; i < n; i++)
         memcpy(y + i * size, c[i * sc] ? a + i * sa * size : b + i * sb * size,
                (size_t)size);
+}
+
+/* y (rows, classes) = 1 at each row's label, 0 elsewhere */
+static inline void cnn_one_hot(cnn_type type, int64_t rows, int64_t classes,
+                               const int64_t *labels, char *y) {
+    const int64_t size = cnn_type_size(type);
+    const uint8_t one = 1;
+    memset(y, 0, (size_t)(rows * classes * size));
+    for (int64_t r = 0; r < rows; r++)
+        if (labels[r] >= 0 && labels[r] < classes)
+            cnn_cast(CNN_U8, type, 1, &one, y + (r * classes + labels[r]) * size);
 }
 
 #endif

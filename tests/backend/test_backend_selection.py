@@ -197,3 +197,8 @@ def test_every_reference_function_is_a_documented_attribute():
         assert callable(getattr(backend, name))
         assert getattr(reference, name).__doc__
     assert set(names) <= set(backend.__all__)
+
+
+def test_settings_that_keras_has_in_backend():
+    for name in ("backend", "epsilon", "floatx", "image_data_format", "set_floatx"):
+        assert getattr(backend, name) is getattr(config, name)

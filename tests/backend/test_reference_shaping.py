@@ -146,3 +146,15 @@ def test_cast():
     np.testing.assert_array_equal(
         reference.cast(np.array([0, 2]), "bool"), [False, True]
     )
+
+
+def test_argsort_of_uint32_keeps_the_order_of_equal_elements():
+    x = np.random.default_rng(0).integers(0, 50, 1000).astype("uint32")
+    x[:3] = 2**32 - 1
+    order = reference.argsort(x)
+    assert order.dtype == np.int64
+    assert np.array_equal(order, np.argsort(x, kind="stable"))
+    assert np.array_equal(
+        reference.argsort(x[::-1]), np.argsort(x[::-1], kind="stable")
+    )
+    assert reference.argsort(x[:0]).shape == (0,)

@@ -256,3 +256,26 @@ class TestOthers:
         twin = round_trip(layer)
         assert type(twin) is type(layer)
         assert layers.serialize(twin) == layers.serialize(layer)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda shape: ops.zeros(shape),
+        lambda shape: ops.ones(shape, "int32"),
+        lambda shape: ops.full(shape, 2.0),
+        lambda shape: keras.random.normal(shape, seed=1),
+    ],
+)
+def test_constants_of_the_size_of_the_batch(start):
+    def call(x):
+        rows, columns = ops.shape(x)[0], ops.shape(x)[1]
+        return ops.reshape(x + ops.cast(start((rows, columns)), x.dtype), (rows, -1, 2))
+
+    inputs = keras.Input((6,))
+    outputs = layers.Lambda(call)(inputs)
+    assert outputs.shape == (None, 3, 2)
+    model = keras.Model(inputs, outputs)
+    assert model.predict(np.ones((5, 6)), batch_size=2, verbose=0).shape == (5, 3, 2)
+    with pytest.raises(ValueError, match="every size must be known"):
+        ops.zeros((None, 2))

@@ -226,6 +226,7 @@ class TestOps:
             lambda x: ops.concatenate([x, x * 2], axis=1),
             lambda x: ops.sum(x, axis=-1, keepdims=True) / 3.0,
             lambda x: ops.reshape(x, (-1, 2, 2)),
+            lambda x: ops.reshape(x, (ops.shape(x)[0], -1, 2)),
             lambda x: ops.softmax(ops.matmul(x, ops.transpose(x))),
             lambda x: ops.stack(ops.split(x, 2, axis=1)),
             lambda x: ops.where(x > 0, x, 0.1 * x),

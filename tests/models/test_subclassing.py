@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -250,6 +251,29 @@ class TestModels:
         twin.set_weights([np.zeros_like(w) for w in twin.get_weights()])
         assert not np.asarray(twin(ones(1, 4))).any()
         assert np.asarray(model(ones(1, 4))).any()
+
+    @pytest.mark.parametrize(
+        "twin_of", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids="dp"
+    )
+    @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+    def test_copies_of_a_trained_model_train_on_by_themselves(self, twin_of, optimizer):
+        inputs = keras.Input((4,))
+        outputs = layers.Dense(1)(layers.Dense(3)(inputs) * 2)
+        model = keras.Model(inputs, outputs)
+        model.compile(optimizer, "mse", metrics=["mae"])
+        x, y = ones(8, 4), ones(8, 1)
+        model.fit(x, y, batch_size=4, verbose=0)
+        twin = twin_of(model)
+        before = model.get_weights()
+        history = twin.fit(x, y, batch_size=4, shuffle=False, verbose=0).history
+        for old, new in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+        assert (
+            history == model.fit(x, y, batch_size=4, shuffle=False, verbose=0).history
+        )
+        for a, b in zip(twin.weights, model.weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert int(twin.optimizer.iterations) == int(model.optimizer.iterations) == 4
 
 
 class TestCloning:

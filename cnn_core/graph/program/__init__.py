@@ -167,37 +167,56 @@ class Program:
             that stores.
         """
         with self._lock:
-            self._bind_variables()
-            for slot, array, dtype in zip(
-                self._data_slots, data, self._sources, strict=True
-            ):
-                self._native.bind(slot, np.ascontiguousarray(array, dtype))
-            if self._index_slot is not None:
-                self._native.bind(
-                    self._index_slot, np.ascontiguousarray(index, np.int64)
-                )
-            for slot, array in zip(self._result_slots, results, strict=True):
-                self._native.bind(slot, array)
-            self._native.run(first, count)
-            if self._stores:
-                return []
-            return [np.array(self._array(x)) for x in self.graph.outputs]
+            try:
+                return self._run(data, index, first, count, results)
+            finally:
+                self._release()
+
+    def _run(
+        self, data: Sequence[Any], index: Any, first: int, count: int, results: Any
+    ) -> list[Any]:
+        self._bind_variables()
+        native = self._native
+        for slot, array, dtype in zip(
+            self._data_slots, data, self._sources, strict=True
+        ):
+            native.bind(slot, np.ascontiguousarray(array, dtype))
+        if self._index_slot is not None:
+            native.bind(self._index_slot, np.ascontiguousarray(index, np.int64))
+        for slot, array in zip(self._result_slots, results, strict=True):
+            native.bind(slot, array)
+        native.run(first, count)
+        if self._stores:
+            return []
+        return [np.array(self._array(x)) for x in self.graph.outputs]
+
+    def _release(self) -> None:
+        """Hold no array of others between runs."""
+        for slots in (
+            self.plan.variables.values(),
+            self._data_slots,
+            self._result_slots,
+        ):
+            for slot in slots:
+                self._native.release(slot)
+        if self._index_slot is not None:
+            self._native.release(self._index_slot)
 
     def _bind_variables(self) -> None:
-        native = self._native
         for variable, slot in self.plan.variables.items():
             array = variable._array
-            bound = native.array(slot) is array
             if variable in self._written:
                 # Tensors read before must keep their values: work on a copy if anyone
-                # but the variable, the program, `array` and this call holds the array.
-                holders = 3 + bound
-                if sys.getrefcount(array) > holders or not array.flags.carray:
+                # but the variable holds the array, or the memory that it shows.
+                if (
+                    sys.getrefcount(array) > _OWN_REFERENCES + 1
+                    or not array.flags.carray
+                    or not array.flags.owndata
+                ):
                     array = variable._array = np.array(array, order="C")
-            elif not bound and not array.flags.c_contiguous:
+            elif not array.flags.c_contiguous:
                 array = variable._array = np.ascontiguousarray(array)
-            if native.array(slot) is not array:
-                native.bind(slot, array)
+            self._native.bind(slot, array)
 
     def __call__(self, *arguments: Any) -> Any:
         """Run one step on arrays and return the outputs as tensors."""
@@ -228,7 +247,16 @@ class Program:
             lines.append(
                 f"in Python: {', '.join(sorted(set(self.lowering.fallbacks)))}"
             )
-        return "\n".join(lines + self.lowering.names)
+        return "\n".join(lines + [str(name) for name in self.lowering.names])
+
+
+def _own_references() -> int:
+    """Return the reference count of an object that one local variable holds."""
+    array = np.empty(0)
+    return sys.getrefcount(array)
+
+
+_OWN_REFERENCES = _own_references()
 
 
 def _aligned(nbytes: int) -> Any:

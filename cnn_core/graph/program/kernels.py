@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
+import numpy as np
+
+from ... import shapes
 from ..trace import Call, Operand
 
-CHAIN_OPERANDS = 32  # the executor's limit
+CHAIN_OPERANDS = 32  # the executor's limits
+AXES = 8
+
+_FLOAT32 = np.dtype("float32")
 
 _SIGNATURES = {"unary", "unary_p", "unary_pq", "grad", "grad_p", "loss", "loss_grad"}
 
@@ -23,6 +30,16 @@ def signatures() -> dict[str, str]:
 
 def elementwise(call: Call) -> tuple[str, float, float] | None:
     """Return a primitive's kernel and its parameters, or None if it has none."""
+    if call.kernel is False:  # the passes ask for it again and again
+        call.kernel = _find_kernel(call)
+    found: tuple[str, float, float] | None = call.kernel
+    return found
+
+
+def _find_kernel(call: Call) -> tuple[str, float, float] | None:
+    for x in (*call.inputs, *call.outputs):
+        if x.dtype != _FLOAT32:
+            return None
     name, attrs = call.name, dict(call.attrs)
     p = q = 0.0
     if name in ("gelu", "gelu_grad"):
@@ -44,8 +61,6 @@ def elementwise(call: Call) -> tuple[str, float, float] | None:
     kernel = f"{name}_f32"
     if attrs or signatures().get(kernel) not in _SIGNATURES | {"binary"}:
         return None
-    if any(x.dtype != "float32" for x in (*call.inputs, *call.outputs)):
-        return None
     return kernel, float(p), float(q)
 
 
@@ -57,6 +72,65 @@ def is_chainable(call: Call) -> bool:
     shape = call.outputs[0].shape
     binary = signatures()[found[0]] == "binary"
     return all(x.shape == shape or (binary and x.size == 1) for x in call.inputs)
+
+
+TYPES = (
+    "bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float32 float64"
+).split()
+_INTEGERS = frozenset({"uint8", "int32", "uint32", "int64"})
+_LOGIC = frozenset(
+    "equal not_equal less less_equal greater greater_equal "
+    "logical_and logical_or logical_xor logical_not".split()
+)
+# What loops over types other than float32 compute, beside comparisons and logic.
+_OF_INTEGERS = frozenset(
+    "add subtract multiply square maximum minimum floor_divide mod sign negative "
+    "absolute".split()
+)
+_OF_FLOATS = frozenset("power isnan isinf isfinite floor ceil round".split())
+
+
+def is_typed(call: Call) -> bool:
+    """Tell whether a plain loop over the elements, of any type, computes a call."""
+    first = call.inputs[0].dtype
+    if call.attrs or any(x.dtype != first for x in call.inputs):
+        return False
+    if call.outputs[0].ndim > AXES:
+        return False
+    dtype = shapes.DTYPE_NAMES[first]
+    if call.name in _LOGIC:
+        return dtype in _INTEGERS or dtype in ("bool", "float32")
+    if call.name in _OF_INTEGERS:
+        return dtype in _INTEGERS
+    if call.name == "power":  # NumPy computes those that broadcast otherwise
+        shape = call.outputs[0].shape
+        flat = all(flat_step(x, shape) is not None for x in call.inputs)
+        return flat and dtype == "float32"
+    return call.name in _OF_FLOATS and dtype == "float32"
+
+
+def widened(call: Call) -> list[Operand]:
+    """Return the operands that are copied to the result's shape beforehand."""
+    if call.name != "where" and not is_typed(call):
+        return []
+    shape = call.outputs[0].shape
+    return [x for x in call.inputs if flat_step(x, shape) is None]
+
+
+def widened_bytes(x: Operand, shape: tuple[int, ...]) -> int:
+    """Return the bytes of an operand copied to a shape, rounded up to 64."""
+    return -(-math.prod(shape) * int(x.dtype.itemsize) // 64) * 64
+
+
+def is_basic(key: Any) -> bool:
+    """Tell whether an index is made of integers, slices, Ellipsis and None."""
+    return all(
+        part is None
+        or part is Ellipsis
+        or isinstance(part, slice)
+        or (isinstance(part, int | np.integer) and not isinstance(part, bool))
+        for part in (key if isinstance(key, tuple) else (key,))
+    )
 
 
 def steps(x: Operand, shape: tuple[int, ...]) -> list[int]:

@@ -8,23 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from ... import shapes
 from ..trace import Call, Operand, Value
 from . import kernels
+from .moves import Moves
 from .passes import Chain
 from .plan import Plan
 
-TYPES = (
-    "bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float32 float64"
-).split()
-_TYPED = frozenset({"bool", "uint8", "int32", "uint32", "int64", "float32"})
-_COMPARISONS = frozenset(
-    "equal not_equal less less_equal greater greater_equal "
-    "logical_and logical_or logical_xor power".split()
-)
-_ARITHMETIC = frozenset({"add", "subtract", "multiply"})
+_FLOAT32 = np.dtype("float32")
 
 
-class Lowering:
+class Lowering(Moves):
     """Emits the instructions of a plan.
 
     Args:
@@ -40,10 +34,10 @@ class Lowering:
         self.plan = plan
         self.program = program
         self._python = call
-        self.names: list[str] = []  # what each instruction is, for explain()
+        self.names: list[Any] = []  # what each instruction is, for explain()
         self.fallbacks: list[str] = []
 
-    def note(self, text: str) -> None:
+    def note(self, text: Any) -> None:
         """Say what the latest instruction is."""
         self.names.append(text)
 
@@ -57,7 +51,7 @@ class Lowering:
         if not self._native(call):
             self.program.call(self._python(call))
             self.fallbacks.append(call.name)
-        self.names += [repr(call)] * (len(self.program) - before)
+        self.names += [call] * (len(self.program) - before)
 
     def _native(self, call: Call) -> bool:
         if any(x.size == 0 for x in call.inputs):
@@ -71,12 +65,10 @@ class Lowering:
         rule = getattr(self, f"_{call.name}", None)
         if rule is not None:
             return bool(rule(call))
-        if call.name in _COMPARISONS | _ARITHMETIC:
-            return self._typed(call)
+        if kernels.is_typed(call):
+            self._typed(call)
+            return True
         return False
-
-    def _at(self, x: Operand) -> tuple[int, int]:
-        return self.plan.place(x)
 
     # --- elementwise ---
 
@@ -102,14 +94,6 @@ class Lowering:
             kernels.steps(b, y.shape),
             self._at(y),
         )
-
-    def _broadcast_to(self, call: Call) -> bool:
-        (x,), (y,) = call.inputs, call.outputs
-        if x.dtype != "float32":
-            return False
-        # A product with 1 is exact, also for NaN, infinities and -0.
-        self._broadcast("multiply_f32", y, x, np.ones((), np.float32))
-        return True
 
     def _chain(self, chain: Chain) -> None:
         outputs = {id(v) for v in chain.outputs}
@@ -153,32 +137,36 @@ class Lowering:
 
     # --- small jobs on any type ---
 
-    def _typed(self, call: Call) -> bool:
-        (a, b), (y,) = call.inputs, call.outputs
-        steps = kernels.flat_step(a, y.shape), kernels.flat_step(b, y.shape)
-        dtype = a.dtype.name
-        if None in steps or dtype not in _TYPED or b.dtype != a.dtype:
-            return False
-        if call.name == "power" and dtype != "float32":
-            return False
-        if dtype == "bool" and call.name in _ARITHMETIC:
-            return False
-        self.program.typed(
-            call.name,
-            dtype,
-            y.size,
-            self._at(a),
-            steps[0],
-            self._at(b),
-            steps[1],
-            self._at(y),
-        )
-        return True
+    def _flat(self, call: Call) -> list[Any]:
+        """Return place and step of each operand, copied where it has to be."""
+        shape = call.outputs[0].shape
+        flat: list[Any] = []
+        at = 0
+        for x in call.inputs:
+            step = kernels.flat_step(x, shape)
+            if step is None:
+                slot, offset = self.plan.temporary(call)
+                place, step = (slot, offset + at), 1
+                at += kernels.widened_bytes(x, shape)
+                self._spread(x, shape, place)
+            else:
+                place = self._at(x)
+            flat += [place, step]
+        return flat
+
+    def _typed(self, call: Call) -> None:
+        (y,) = call.outputs
+        operands = self._flat(call)
+        if len(call.inputs) == 1:  # the second one is not looked at, but for squares
+            operands *= 2
+        name = "multiply" if call.name == "square" else call.name
+        dtype = _name(call.inputs[0])
+        self.program.typed(name, dtype, y.size, *operands, self._at(y), _name(y))
 
     def _cast(self, call: Call) -> bool:
         (x,), (y,) = call.inputs, call.outputs
-        source, target = x.dtype.name, y.dtype.name
-        if source not in TYPES or target not in TYPES:
+        source, target = _name(x), _name(y)
+        if source not in kernels.TYPES or target not in kernels.TYPES:
             return False
         if source.startswith("float") and target.startswith("uint"):
             return False  # NumPy's result for negative numbers is its own affair
@@ -189,21 +177,12 @@ class Lowering:
         return self._cast(call)
 
     def _where(self, call: Call) -> bool:
-        (c, a, b), (y,) = call.inputs, call.outputs
-        steps = [kernels.flat_step(x, y.shape) for x in (c, a, b)]
-        if None in steps or y.dtype.name not in TYPES:
+        (c, *parts), (y,) = call.inputs, call.outputs
+        if c.dtype != "bool" or any(x.dtype != y.dtype for x in parts):
             return False
-        self.program.where(
-            y.dtype.name,
-            y.size,
-            self._at(c),
-            steps[0],
-            self._at(a),
-            steps[1],
-            self._at(b),
-            steps[2],
-            self._at(y),
-        )
+        if _name(y) not in kernels.TYPES or y.ndim > kernels.AXES:
+            return False
+        self.program.where(_name(y), y.size, *self._flat(call), self._at(y))
         return True
 
     def _random_uniform(self, call: Call) -> bool:
@@ -216,7 +195,7 @@ class Lowering:
 
     def _dense(self, call: Call) -> bool:
         x, kernel, *bias = call.inputs
-        if any(v.dtype != "float32" for v in call.inputs):
+        if any(v.dtype != _FLOAT32 for v in call.inputs):
             return False
         self.program.matmul(
             math.prod(x.shape[:-1]),
@@ -235,7 +214,7 @@ class Lowering:
     def _matmul(self, call: Call) -> bool:
         a, b = call.inputs
         transpose_a, transpose_b = call.attrs["transpose_a"], call.attrs["transpose_b"]
-        if a.dtype != "float32" or b.ndim != 2 or (a.ndim > 2 and transpose_a):
+        if a.dtype != _FLOAT32 or b.ndim != 2 or (a.ndim > 2 and transpose_a):
             return False
         m = a.shape[1] if transpose_a else math.prod(a.shape[:-1])
         k = a.shape[0] if transpose_a else a.shape[-1]
@@ -256,7 +235,7 @@ class Lowering:
 
     def _bias_gradient(self, call: Call) -> bool:
         (x,), (y,) = call.inputs, call.outputs
-        if x.dtype != "float32":
+        if x.dtype != _FLOAT32:
             return False
         columns = x.shape[-1]
         self.program.reduce(
@@ -267,7 +246,7 @@ class Lowering:
     def _reduce(self, call: Call) -> bool:
         (x,), (y,) = call.inputs, call.outputs
         axes = _axes(call.attrs["axis"], x.ndim)
-        if x.dtype != "float32" or not axes:
+        if x.dtype != _FLOAT32 or not axes:
             return False
         sized = [i for i in axes if x.shape[i] != 1]
         between = range(sized[0], sized[-1] + 1) if sized else ()
@@ -286,7 +265,7 @@ class Lowering:
     def _index(self, call: Call) -> bool:
         (x,), (y,) = call.inputs, call.outputs
         axis = call.attrs["axis"]
-        if x.dtype != "float32" or (axis is not None and axis % x.ndim != x.ndim - 1):
+        if x.dtype != _FLOAT32 or (axis is not None and axis % x.ndim != x.ndim - 1):
             return False
         n = x.size if axis is None else x.shape[-1]
         wide = self.plan.temporary(call)
@@ -302,7 +281,7 @@ class Lowering:
         inputs, (y,) = call.inputs, call.outputs
         axis = call.attrs["axis"] % y.ndim
         if axis != y.ndim - 1 or any(
-            x.dtype != "float32" or x.shape != y.shape for x in inputs
+            x.dtype != _FLOAT32 or x.shape != y.shape for x in inputs
         ):
             return False
         n = y.shape[-1]
@@ -323,7 +302,7 @@ class Lowering:
         if call.attrs.get("from_logits"):
             name += "_logits"
         kernel = f"{name}_grad_f32" if ct else f"{name}_f32"
-        if output.dtype != "float32" or any(c.dtype != "float32" for c in ct):
+        if output.dtype != _FLOAT32 or any(c.dtype != _FLOAT32 for c in ct):
             return False
         n = output.shape[-1]
         rows = output.size // n
@@ -334,7 +313,7 @@ class Lowering:
             places["labels"] = self._labels(call, target)
             if places["labels"] is None:
                 return False
-        elif target.dtype != "float32":
+        elif target.dtype != _FLOAT32:
             return False
         else:
             places["a"] = self._at(target)
@@ -346,19 +325,13 @@ class Lowering:
     _sparse_categorical_crossentropy = _row_loss
     _sparse_categorical_crossentropy_grad = _row_loss
 
-    def _labels(self, call: Call, target: Operand) -> tuple[int, int] | None:
-        dtype = target.dtype.name
-        if dtype == "int64":
-            return self._at(target)
-        if dtype not in TYPES or dtype.startswith("float"):
-            return None
-        wide = self.plan.temporary(call)
-        self.program.cast(target.size, self._at(target), dtype, wide, "int64")
-        return wide
-
 
 def _axes(axis: Any, ndim: int) -> list[int]:
     if axis is None:
         return list(range(ndim))
     given = axis if isinstance(axis, (tuple, list)) else (axis,)
     return sorted(a % ndim for a in given)
+
+
+def _name(x: Operand) -> str:
+    return shapes.DTYPE_NAMES[x.dtype]

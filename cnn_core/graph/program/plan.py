@@ -234,6 +234,11 @@ def temporary_bytes(call: Call) -> int:
     if call.name.startswith("sparse_categorical_crossentropy"):
         labels = call.inputs[-2]
         return 0 if labels.dtype == np.int64 else labels.size * 8
+    if call.name == "one_hot":
+        return call.inputs[0].size * 8
+    if call.outputs and kernels.elementwise(call) is None:
+        shape = call.outputs[0].shape
+        return sum(kernels.widened_bytes(x, shape) for x in kernels.widened(call))
     return 0
 
 

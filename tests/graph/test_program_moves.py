@@ -1,0 +1,226 @@
+"""Instructions that move elements or work on all types have the bits of eager."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cnn_core import backend, ops
+from cnn_core.graph import GradientTape, Variable
+
+if backend.name() != "compiled":
+    pytest.skip("programs need the compiled backend", allow_module_level=True)
+
+from cnn_core.backend.compiled import native
+from cnn_core.graph.program import Spec, compile_function
+
+RNG = np.random.default_rng(11)
+SPECIAL = [0.0, -0.0, np.nan, np.inf, -np.inf, 1.5, -2.5, 0.5, 2.5, -0.3, 1e30, -1e-30]
+
+
+def draw(shape, dtype="float32"):
+    if dtype == "bool":
+        return RNG.integers(0, 2, shape).astype(bool)
+    if dtype.startswith("float"):
+        return RNG.normal(size=shape).astype(dtype)
+    low = 0 if dtype.startswith("u") else -50
+    return RNG.integers(low, 50, shape).astype(dtype)
+
+
+def check(function, *arrays, fallbacks=()):
+    """Compare the bits of a program with those of eager, and see how it ran."""
+    specs = [Spec(a.shape, a.dtype.name) for a in arrays]
+    program = compile_function(function, *specs)
+    expected = function(*[ops.convert_to_tensor(a) for a in arrays])
+    result = program(*arrays)
+    if not isinstance(expected, (list, tuple)):
+        expected, result = [expected], [result]
+    for a, b in zip(expected, result, strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        assert a.dtype == b.dtype
+        assert a.shape == b.shape
+        assert a.tobytes() == b.tobytes()
+    assert set(program.lowering.fallbacks) == set(fallbacks)
+
+
+DTYPES = ["float32", "float64", "int32", "uint8", "bool", "int16"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda x: ops.transpose(x),
+        lambda x: ops.transpose(x, (1, 0, 2)),
+        lambda x: ops.transpose(x, (2, 0, 1)),
+        lambda x: ops.flip(x),
+        lambda x: ops.flip(x, 1),
+        lambda x: x[1],
+        lambda x: x[1, 2, 3],
+        lambda x: x[..., -1],
+        lambda x: x[:, None, ::2, 5:1:-2],
+        lambda x: x[1:, -2:],
+        lambda x: ops.concatenate([x, x[:, :2], x], axis=1),
+        lambda x: ops.concatenate([x, x[..., ::-1]], axis=-1),
+        lambda x: ops.stack([x, x], axis=2),
+        lambda x: ops.split(x, 3),
+        lambda x: ops.unstack(x, axis=1),
+        lambda x: ops.broadcast_to(x[:, :1, :], (2, 3, 5, 7)),
+        lambda x: ops.tile(x, (2, 1, 3)),
+        lambda x: ops.pad(x, ((1, 0), (0, 2), (3, 1))),
+        lambda x: ops.roll(x, 2, axis=2),
+        lambda x: ops.roll(x, (-1, 9, 0), axis=(0, 2, 1)),
+        lambda x: ops.roll(x, 4),
+        lambda x: ops.slice_update(x, (1, 0, 2), x[:2, :3, :4]),
+        lambda x: ops.repeat(x, 3, axis=1),
+    ],
+)
+def test_moves(move, dtype):
+    check(move, draw((3, 5, 7), dtype))
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (17, 33), (1, 70), (64, 48, 20)])
+def test_transposes_larger_than_a_tile_and_a_thread(shape):
+    check(ops.transpose, draw(shape))
+    order = (1, 0, 2)[: len(shape)]
+    check(lambda x: ops.transpose(x, order), draw(shape))
+
+
+def test_many_axes():
+    x = draw((2, 1, 3, 2, 1, 2, 2, 3))
+    check(lambda t: ops.transpose(t, (7, 5, 3, 0, 2, 1, 4, 6)), x)
+    check(lambda t: t[:, :, ::2, :, :, ::-1], x)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x[1:, ::2],
+        lambda x: x[0],
+        lambda x: x[..., 3:0:-1],
+        lambda x: ops.concatenate([x, x * 2], axis=1),
+        lambda x: ops.stack([x, x * 3], axis=0),
+        lambda x: ops.split(x, 2, axis=1)[0],
+        lambda x: ops.pad(x, ((1, 2), (0, 3))),
+        lambda x: ops.transpose(x),
+    ],
+)
+def test_gradients_of_moves(function):
+    variable = Variable(draw((3, 6)))
+
+    def traced(x):
+        with GradientTape() as tape:
+            y = function(x * variable)
+            loss = ops.sum(y * y)
+        return tape.gradient(loss, variable)
+
+    check(traced, draw((3, 6)))
+
+
+def test_indices_with_arrays_run_in_python():
+    check(lambda x: x[[2, 0, 2]], draw((4, 3)), fallbacks=["getitem"])
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("to", ["float32", "int32", "bool", "float64"])
+def test_one_hot(dtype, to):
+    labels = np.array([[0, 1, 3], [4, 5, 1]]).astype(dtype)
+    check(lambda x: ops.one_hot(x, 4, dtype=to), labels)
+
+
+def test_labels_outside_have_no_one():
+    check(lambda x: ops.one_hot(x, 3), np.array([-1, 0, 3, 2**40]))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "uint32"])
+@pytest.mark.parametrize("shapes", [((4, 6), (4, 6)), ((4, 6), ()), ((4, 1), (1, 6))])
+@pytest.mark.parametrize(
+    "name",
+    ["add", "subtract", "multiply", "maximum", "minimum", "floor_divide", "mod"]
+    + ["equal", "less", "greater_equal", "logical_and", "logical_xor"],
+)
+def test_arithmetic_of_integers(name, dtype, shapes):
+    a, b = (draw(shape, dtype) for shape in shapes)
+    check(getattr(ops, name), a, b)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_quotients_at_the_limits(dtype):
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    a = np.array([low, low, 7, -7, 7, -7, 0, high, 5], dtype)
+    b = np.array([-1, 1, 3, 3, -3, -3, 0, -1, 0], dtype)
+    check(ops.floor_divide, a, b)
+    check(ops.mod, a, b)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "int64"])
+@pytest.mark.parametrize("name", ["sign", "negative", "absolute", "square"])
+def test_functions_of_integers(name, dtype):
+    x = draw((5, 6), dtype)
+    x[0, 0] = np.iinfo(dtype).min
+    check(getattr(ops, name), x)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["isnan", "isinf", "isfinite", "floor", "ceil", "round", "sign", "logical_not"],
+)
+def test_functions_of_special_floats(name):
+    check(getattr(ops, name), np.array(SPECIAL, "float32"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "bool"])
+def test_operands_are_widened(dtype):
+    a, b, c = draw((4, 1), dtype), draw((6,), dtype), draw((4, 6), "bool")
+    check(ops.where, c, a, b)
+    check(ops.where, c[:1], a, b)
+    check(ops.less, a, b)
+    check(ops.logical_or, a, b)
+
+
+# --- powers ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("exponent", [2.0, 3.0, 0.5, -1.0, -0.5, 0.0, 1.7, np.nan])
+def test_powers_have_the_bits_of_eager(exponent):
+    x = np.concatenate([draw(5000), np.array(SPECIAL, "float32")])
+    number = np.float32(exponent)
+    check(lambda t: ops.power(t, ops.convert_to_tensor(number)), x)
+    check(lambda t: ops.power(ops.convert_to_tensor(number), t), x)
+    check(ops.power, x, np.full_like(x, exponent))
+    result = backend.power(x, np.array(number))
+    with np.errstate(all="ignore"):
+        wide = np.full(x.shape, float(number))  # NumPy has shortcuts for single numbers
+        exact = np.power(x.astype("float64"), wide).astype("float32")
+    np.testing.assert_allclose(result, exact, rtol=1.2e-7, atol=0)
+    each = [backend.power(x[i : i + 1], np.array(number)) for i in range(0, 5000, 997)]
+    assert np.array_equal(np.concatenate(each), result[:5000:997], equal_nan=True)
+    if exponent == 2:
+        with np.errstate(all="ignore"):
+            assert np.array_equal(result, x * x, equal_nan=True)
+
+
+def test_powers_of_any_layout():
+    x = draw((6, 8))[:, ::2]
+    y = np.abs(draw((4, 6))).T
+    assert np.array_equal(backend.power(y, x), backend.power(y.copy(), x.copy()))
+    wide = backend.power(y[:, :1].copy(), x[:1].copy())  # broadcast: NumPy's
+    assert np.array_equal(wide, np.power(y[:, :1], x[:1]))
+    one = backend.power(np.ones((1, 1), "float32"), draw(3))
+    assert one.shape == (1, 3)
+    assert backend.power(draw((0, 3)), np.array(2, "float32")).shape == (0, 3)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_large_powers_and_copies_do_not_depend_on_threads(threads):
+    x, before = np.abs(draw((400, 300))), native.num_threads()
+    expected = backend.power(x, np.array(1.3, "float32"))
+    try:
+        native.set_num_threads(threads)
+        result = backend.power(x, np.array(1.3, "float32"))
+        check(lambda t: ops.transpose(t, (1, 0)), x)
+        check(lambda t: ops.where(t > 1, t, 0.0) ** 1.3, x)
+        check(lambda t: ops.cast(t * 9, "int32"), x)
+    finally:
+        native.set_num_threads(before)
+    assert np.array_equal(result, expected)
