@@ -3,28 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-
-from . import activations, elementwise, losses, matmul, random, reductions
-from .harness import (
-    Case,
-    Result,
-    compare,
-    contestants,
-    format_header,
-    format_row,
-    format_title,
-    header,
-    torch_module,
-    write_json,
-)
-
-FAMILIES = (matmul, activations, elementwise, reductions, losses, random)
-
-
-def all_cases() -> list[Case]:
-    """Return every case of every family."""
-    return [case for family in FAMILIES for case in family.cases()]
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -46,6 +26,26 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmarks that the command line asks for."""
     options = arguments(argv)
+    for library in ("OPENBLAS", "MKL", "OMP"):  # read when they are loaded
+        os.environ[f"{library}_NUM_THREADS"] = str(options.threads)
+    return run(options)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the chosen cases; imports NumPy, whose threads are set by now."""
+    from .cases import all_cases
+    from .harness import (
+        Result,
+        compare,
+        contestants,
+        format_header,
+        format_row,
+        format_title,
+        header,
+        torch_module,
+        write_json,
+    )
+
     try:
         from cnn_core import _native
     except ModuleNotFoundError as error:

@@ -8,7 +8,7 @@ from .data import MATRICES, VECTORS, normal, positive
 from .harness import Case, array_bytes
 
 UNARY = (
-    "negative absolute exp expm1 log log1p sqrt rsqrt square reciprocal erf"
+    "negative absolute sign exp expm1 log log1p sqrt rsqrt square reciprocal erf"
 ).split()
 BINARY = "add subtract multiply divide maximum minimum".split()
 
@@ -33,6 +33,20 @@ def cases() -> Iterator[Case]:
                 traffic=3 * x.nbytes,
                 rival=lambda t, x, y, name=name: getattr(t, name)(x, y),
             )
+        yield Case(
+            "clip",
+            label,
+            (x, 0.75, 1.5),
+            traffic=2 * x.nbytes,
+            rival=lambda t, x, lo, hi: t.clip(x, lo, hi),
+        )
+        yield Case(
+            "power",
+            label,
+            (x, y),
+            traffic=3 * x.nbytes,
+            rival=lambda t, x, y: t.pow(x, y),
+        )
     for label, (m, n) in MATRICES.items():
         x = normal(m, n)
         for kind, other in (
