@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 
@@ -26,6 +27,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmarks that the command line asks for."""
     options = arguments(argv)
+    if importlib.util.find_spec("cnn_core._native") is None:
+        print("bench: the kernels are not built; run `pip install .`", file=sys.stderr)
+        return 1
     for library in ("OPENBLAS", "MKL", "OMP"):  # read when they are loaded
         os.environ[f"{library}_NUM_THREADS"] = str(options.threads)
     return run(options)
@@ -33,50 +37,48 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the chosen cases; imports NumPy, whose threads are set by now."""
-    from .cases import all_cases
+    from .cases import iterate_cases
     from .harness import (
+        CONTESTANTS,
+        Contestant,
         Result,
         compare,
-        contestants,
         format_header,
         format_row,
         format_title,
         header,
-        torch_module,
         write_json,
     )
 
-    try:
-        from cnn_core import _native
-    except ModuleNotFoundError as error:
-        if error.name != "cnn_core._native":
-            raise
-        print("bench: the kernels are not built; run `pip install .`", file=sys.stderr)
-        return 1
-    from cnn_core import config
-    from cnn_core.backend import reference
-
-    config.set_num_threads(options.threads)
-    cases = [c for c in all_cases() if not options.only or options.only in c.kernel]
-    if not cases:
-        names = sorted({c.kernel for c in all_cases()})
+    names = list(CONTESTANTS)
+    if options.no_torch or importlib.util.find_spec("torch") is None:
+        names.remove("torch")
+    known = {case.kernel for case in iterate_cases()}
+    if options.only and not any(options.only in kernel for kernel in known):
         print(
             f"bench: no kernel named like {options.only!r}; there are "
-            f"{', '.join(names)}",
+            f"{', '.join(sorted(known))}",
             file=sys.stderr,
         )
         return 1
-    torch = None if options.no_torch else torch_module(options.threads)
-    facts = header(_native, torch)
+    contestants = [Contestant(name, options.threads) for name in names]
+    facts = header(options.threads)
+    for contestant in contestants:
+        facts |= contestant.facts
     print(format_header(facts))
     print("us: compiled, median. reference, torch: their time / ours; above 1, we win.")
     print(format_title())
     results = []
-    for case in cases:
-        calls = contestants(case, _native, reference, torch)
-        seconds = compare(calls, options.seconds, settle=options.threads > 1)
-        results.append(Result(case, seconds))
-        print(format_row(results[-1]), flush=True)
+    try:
+        for number, case in enumerate(iterate_cases()):
+            if options.only and options.only not in case.kernel:
+                continue
+            seconds = compare(contestants, number, options.seconds)
+            results.append(Result(case, seconds))
+            print(format_row(results[-1]), flush=True)
+    finally:
+        for contestant in contestants:
+            contestant.close()
     if options.json:
         write_json(options.json, facts, results)
     return 0

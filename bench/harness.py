@@ -9,20 +9,19 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-Call = Callable[[], Any]
-
-_SAMPLE = 400e-6  # seconds that one sample takes at least
-# OpenMP's waiting threads spin for milliseconds and would slow the next contestant.
-_SETTLE = 4e-3
+CONTESTANTS = ("compiled", "reference", "torch")
 
 
 @dataclass
@@ -73,59 +72,63 @@ def array_bytes(*arrays: Any) -> int:
     return sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
 
 
-def _time(call: Call, repeats: int) -> float:
-    start = time.perf_counter()
-    for _ in range(repeats):
-        call()
-    return (time.perf_counter() - start) / repeats
+class Contestant:
+    """A process that times one library, stopped while others have their turn.
+
+    Waiting threads of OpenBLAS and OpenMP spin for milliseconds after a call, on the
+    core that the next contestant needs; a stopped process does not.
+
+    Args:
+        name: one of `CONTESTANTS`.
+        threads: how many threads it may use.
+    """
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name = name
+        command = [sys.executable, "-m", "bench.worker", name, str(threads)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.facts = json.loads(self._answer())
+        self._process.send_signal(signal.SIGSTOP)
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"bench: the process that times {self.name} has died")
+        return line
+
+    def measure(self, number: int) -> float | None:
+        """Return the seconds of one call of a case, None if there is no such call."""
+        assert self._process.stdin is not None
+        self._process.send_signal(signal.SIGCONT)
+        self._process.stdin.write(f"{number}\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._answer())
+        self._process.send_signal(signal.SIGSTOP)
+        return None if answer is None else float(answer)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.send_signal(signal.SIGCONT)
+        self._process.communicate()
 
 
 def compare(
-    contestants: dict[str, Call], budget: float, settle: bool
+    contestants: Sequence[Contestant], number: int, budget: float
 ) -> dict[str, float]:
     """Return each contestant's median time, run in turn for `budget` seconds."""
-    repeats = {}
-    for name, call in contestants.items():
-        call()
-        once = _time(call, 1)
-        repeats[name] = max(1, int(_SAMPLE / max(_time(call, 3), once / 100, 1e-8)))
-    samples: dict[str, list[float]] = {name: [] for name in contestants}
+    samples: dict[str, list[float]] = {}
     end = time.perf_counter() + budget
-    while len(samples[next(iter(samples))]) < 3 or time.perf_counter() < end:
-        for name, call in contestants.items():
-            if settle:
-                time.sleep(_SETTLE)
-                call()
-            samples[name].append(_time(call, repeats[name]))
+    rounds = 0
+    while rounds < 3 or time.perf_counter() < end:
+        for contestant in contestants:
+            seconds = contestant.measure(number)
+            if seconds is not None:
+                samples.setdefault(contestant.name, []).append(seconds)
+        rounds += 1
     return {name: statistics.median(times) for name, times in samples.items()}
-
-
-def torch_module(threads: int) -> Any:
-    """Return torch, limited to `threads`, or None where it is not installed."""
-    try:
-        import torch
-    except ModuleNotFoundError:
-        return None
-    torch.set_num_threads(threads)
-    torch.set_grad_enabled(False)
-    return torch
-
-
-def contestants(case: Case, native: Any, reference: Any, torch: Any) -> dict[str, Call]:
-    """Return what computes a case: the compiled kernel, its reference, and torch."""
-    args, kwargs = case.args, case.kwargs
-    fast, slow = getattr(native, case.kernel), getattr(reference, case.kernel)
-    calls: dict[str, Call] = {
-        "compiled": lambda: fast(*args, **kwargs),
-        "reference": lambda: slow(*args, **kwargs),
-    }
-    if torch is not None and case.rival is not None:
-        tensors = [
-            torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in args
-        ]
-        rival = case.rival
-        calls["torch"] = lambda: rival(torch, *tensors)
-    return calls
 
 
 def cpu_name() -> str:
@@ -138,18 +141,16 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def header(native: Any, torch: Any) -> dict[str, Any]:
+def header(threads: int) -> dict[str, Any]:
     """Return what the figures depend on."""
     return {
         "cpu": cpu_name(),
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
-        "isa": native.isa(),
-        "threads": native.num_threads(),
+        "threads": threads,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "torch": torch.__version__ if torch is not None else "not installed",
     }
 
 

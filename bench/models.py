@@ -232,7 +232,9 @@ def main(argv: list[str] | None = None) -> int:
         import torch
 
         torch.set_num_threads(threads)
-    facts = header(native, torch)
+    facts = header(threads) | {"isa": native.isa()}
+    if torch is not None:
+        facts["torch"] = torch.__version__
     print(format_header(facts))
     results = []
     for task in TASKS:
