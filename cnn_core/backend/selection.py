@@ -19,6 +19,7 @@ __all__ = ["FUNCTIONS", "info", "isa", "name", "num_threads", "set_num_threads"]
 
 NATIVE_MODULE = "cnn_core._native"
 BUILD_COMMAND = "pip install ."
+MAX_THREADS = 256  # as in pyext/kernels/threads.h
 BACKENDS = ("compiled", "reference")
 OPTIONAL_MODULES = (
     "h5py",
@@ -91,12 +92,14 @@ def _default_threads() -> int:
     """Return CNN_CORE_NUM_THREADS, or the number of CPUs this process may use."""
     value = os.environ.get("CNN_CORE_NUM_THREADS", "")
     if value:
-        if not value.isdecimal() or int(value) < 1:
+        digits = value.strip()
+        known = digits.isascii() and digits.isdecimal()
+        if not known or not 1 <= int(digits) <= MAX_THREADS:
             raise ValueError(
-                "CNN_CORE_NUM_THREADS: expected a positive integer, got "
-                f"{value!r}; correct or unset the environment variable"
+                f"CNN_CORE_NUM_THREADS: expected an integer from 1 to {MAX_THREADS}, "
+                f"got {value!r}; correct or unset the environment variable"
             )
-        return int(value)
+        return int(digits)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
