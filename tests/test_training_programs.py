@@ -18,6 +18,8 @@ from cnn_core import backend, layers, ops
 if backend.name() != "compiled":
     pytest.skip("programs need the compiled backend", allow_module_level=True)
 
+from cnn_core.graph.program import Program
+
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(70, 12)).astype("float32")
 LABELS = RNG.integers(0, 4, 70)
@@ -287,6 +289,32 @@ def test_data_of_unusual_types(dtype):
         model.fit(x, TARGETS, batch_size=16, verbose=0, shuffle=False)
         results.append((model.get_weights(), model.predict(x, verbose=0)))
     assert same_bits(keras.tree.flatten(results[0]), keras.tree.flatten(results[1]))
+
+
+@pytest.mark.parametrize("layout", ["fortran", "strided", "big-endian"])
+def test_data_of_any_layout_is_copied_once(layout, monkeypatch):
+    x = {
+        "fortran": np.asfortranarray(X),
+        "strided": np.repeat(X, 2, axis=1)[:, ::2],
+        "big-endian": X.astype(">f4"),
+    }[layout]
+    _, _, _, expected = train(stack, eager=False)
+    keras.utils.set_random_seed(11)
+    keras.utils.clear_session()
+    model, *_ = stack()
+    kept = set()
+    run = Program.run
+
+    def watched(self, data, *arguments):
+        kept.add(id(data[0].base if data[0].base is not None else data[0]))
+        assert data[0].flags.carray or not data[0].flags.writeable
+        return run(self, data, *arguments)
+
+    monkeypatch.setattr(Program, "run", watched)
+    history = model.fit(x, LABELS, batch_size=16, epochs=3, verbose=0).history
+    assert history == expected
+    assert len(kept) == 1
+    assert np.array_equal(x, X)  # the caller's array is as it was
 
 
 def test_ctrl_c_leaves_whole_steps_and_a_usable_model():

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .. import config
-from ..serialization import serialize_keras_object
 
 
 def positive_int(layer: Any, name: str, value: Any) -> int:
@@ -69,8 +68,3 @@ def data_format(layer: Any, value: Any) -> str:
             f"'channels_first', got {value!r}"
         )
     return str(value)
-
-
-def serialized(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration whose values are JSON-ready."""
-    return {key: serialize_keras_object(value) for key, value in config.items()}

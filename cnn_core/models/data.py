@@ -339,6 +339,17 @@ class ArrayData(DataSource):
             lambda a: None if a is None else to_tensor(select(a)), self.data
         )
 
+    def make_contiguous(self) -> None:
+        """Copy arrays of another layout once, instead of at each native call."""
+        self.data = tree.map_structure(
+            lambda a: (
+                None
+                if a is None
+                else np.ascontiguousarray(a, a.dtype.newbyteorder("="))
+            ),
+            self.data,
+        )
+
     def peek(self) -> Any:
         """Return the first rows as a batch."""
         return self.rows(slice(0, self.batch_size))

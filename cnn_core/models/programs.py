@@ -189,12 +189,10 @@ class ArrayRunner:
         stores: bool = False,
     ) -> None:
         self._source = source
-        self._data = leaves_of(source.data)
-        self._stores = stores
         self._pace = 1.0  # steps that fit into a slice of time
         self._parts: list[tuple[Program, int, int]] = []  # program, first row, steps
         whole, rest = divmod(source.num_samples, source.batch_size)
-        sources = tuple(_dtype_name(a.dtype) for a in self._data)
+        sources = tuple(_dtype_name(a.dtype) for a in leaves_of(source.data))
         indexed = bool(source.shuffle)
         last_row = whole * source.batch_size
         self.ready = False
@@ -215,6 +213,9 @@ class ArrayRunner:
                 break
             self._parts.append((program, first, steps))
         self.ready = bool(self._parts)
+        if self.ready:
+            source.make_contiguous()
+        self._data = leaves_of(source.data)
 
     def outputs(self) -> tuple[Any, list[Any]]:
         """Return arrays for all outputs, in the nesting of the results and flat."""
