@@ -380,7 +380,7 @@ cdef class Program:
                 raise ValueError(f"Program.run: slot {slot} is not bound")
         with nogil:
             for step in range(first, first + count):
-                _execute(self.code, self.count, step)
+                _execute(self.code, self.count, step, step + 1 < first + count)
 
 
 cdef str _signature(str kernel, void **fn):

@@ -20,6 +20,7 @@ cdef extern from "copy.h" nogil:
         char *y
 
     void cnn_copy_part(void *task, int64_t begin, int64_t end)
+    void cnn_prefetch(const char *x, int64_t size)
 
 
 cdef dict _FOLDS = {
@@ -175,7 +176,7 @@ cdef void _chain_part(void *ctx, int64_t begin, int64_t end) noexcept nogil:
         i += n
 
 
-cdef void _load(load_task *t, int64_t step) noexcept nogil:
+cdef void _load(load_task *t, int64_t step, bint more) noexcept nogil:
     cdef int64_t r, row = t.elements * cnn_type_size(t.source)
     cdef int64_t out = t.elements * cnn_type_size(t.target)
     cdef int64_t first = step * t.rows
@@ -185,6 +186,9 @@ cdef void _load(load_task *t, int64_t step) noexcept nogil:
     for r in range(t.rows):
         cnn_cast(t.source, t.target, t.elements, t.x + t.index[first + r] * row,
                  t.y + r * out)
+    if more:
+        for r in range(t.rows):
+            cnn_prefetch(t.x + t.index[first + t.rows + r] * row, row)
 
 
 cdef void _store(load_task *t, int64_t step) noexcept nogil:
@@ -192,8 +196,9 @@ cdef void _store(load_task *t, int64_t step) noexcept nogil:
     memcpy(t.y + step * size, t.x, size)
 
 
-cdef int _execute(instruction *code, int64_t count, int64_t step) except -1 nogil:
-    """Run every instruction once."""
+cdef int _execute(instruction *code, int64_t count, int64_t step,
+                  bint more) except -1 nogil:
+    """Run every instruction once; `more` tells that another step follows."""
     cdef instruction *at
     cdef broadcast_task *pair
     cdef cnn_copy_task *copy
@@ -246,7 +251,7 @@ cdef int _execute(instruction *code, int64_t count, int64_t step) except -1 nogi
             hot = <one_hot_task *>at.task
             cnn_one_hot(hot.type, at.n, hot.classes, hot.labels, hot.y)
         elif at.kind == DO_LOAD:
-            _load(<load_task *>at.task, step)
+            _load(<load_task *>at.task, step, more)
         elif at.kind == DO_STORE:
             _store(<load_task *>at.task, step)
         elif at.kind == DO_UNIFORM:
