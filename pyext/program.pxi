@@ -1,6 +1,7 @@
 # The native executor: prepared kernel calls, run one after the other without the GIL.
 
 from libc.stdlib cimport calloc, free, realloc
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 
 cdef class Program:
@@ -381,6 +382,21 @@ cdef class Program:
         with nogil:
             for step in range(first, first + count):
                 _execute(self.code, self.count, step, step + 1 < first + count)
+
+
+    def profile(self, int64_t first, int64_t count):
+        """Run steps one instruction at a time; return the seconds spent in each."""
+        cdef int64_t i, step
+        cdef timespec begin, end
+        seconds = [0.0] * self.count
+        for step in range(first, first + count):
+            for i in range(self.count):
+                clock_gettime(CLOCK_MONOTONIC, &begin)
+                _execute(self.code + i, 1, step, False)
+                clock_gettime(CLOCK_MONOTONIC, &end)
+                seconds[i] += (end.tv_sec - begin.tv_sec
+                               + 1e-9 * (end.tv_nsec - begin.tv_nsec))
+        return seconds
 
 
 cdef str _signature(str kernel, void **fn):
