@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ... import tree
+from ..errors import name_operation, name_scope
 from ..tensor import Tensor
 from ..trace import Call, Graph, Operand, Spec, TraceError, Value, trace
 from .lower import Lowering
@@ -125,7 +126,12 @@ class Program:
 
         def run() -> None:
             arrays = [self._array(x) for x in call.inputs]
-            results = call.primitive.run(*arrays, **call.attrs)
+            try:
+                results = call.primitive.run(*arrays, **call.attrs)
+            except Exception as error:
+                name_operation(error, call.name)
+                name_scope(error, call.scope)
+                raise
             results = results if isinstance(results, tuple) else (results,)
             for value, result in zip(call.outputs, results, strict=True):
                 self._array(value)[...] = result

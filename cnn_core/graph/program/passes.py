@@ -36,7 +36,7 @@ def merge_equal(graph: Graph) -> Graph:
             for old, new in zip(call.outputs, seen[key], strict=True):
                 same[id(old)] = new
             continue
-        call = Call(call.primitive, inputs, call.attrs, call.outputs)
+        call = call.on(inputs)
         if key is not None:
             seen[key] = call.outputs
         calls.append(call)
@@ -78,7 +78,7 @@ def simplify(graph: Graph) -> Graph:
         if kept is not None:
             same[id(call.outputs[0])] = kept
         else:
-            calls.append(Call(call.primitive, inputs, call.attrs, call.outputs))
+            calls.append(call.on(inputs))
     simpler = graph.replaced(calls)
     simpler.outputs = [_follow(x, same) for x in graph.outputs]
     simpler.writes = {v: _follow(x, same) for v, x in graph.writes.items()}
