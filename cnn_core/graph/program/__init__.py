@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class Program:
         sources: dtype of the array behind each input; that of the input by default.
         indexed: whether rows are taken by an index.
         stores: whether the outputs of all steps are kept, one after the other.
-        fuse: whether elementwise calls are fused.
+        without: names of the passes that are left out, see `passes.PASSES`.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class Program:
         sources: Sequence[str] | None = None,
         indexed: bool = False,
         stores: bool = False,
-        fuse: bool = True,
+        without: Collection[str] = (),
     ) -> None:
         from ...backend.compiled import native
 
-        self.graph = optimize(graph, chains=fuse)
+        self.graph = optimize(graph, without)
         self.plan = Plan(self.graph)
         self._lock = threading.Lock()
         self._native = native.Program()
