@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
+from ... import shapes
 from ..primitive import Primitive
 from ..trace import Call, Graph, Operand, Value
 from . import kernels
@@ -36,7 +39,7 @@ def merge_equal(graph: Graph) -> Graph:
             for old, new in zip(call.outputs, seen[key], strict=True):
                 same[id(old)] = new
             continue
-        call = Call(call.primitive, inputs, call.attrs, call.outputs)
+        call = call.on(inputs)
         if key is not None:
             seen[key] = call.outputs
         calls.append(call)
@@ -78,7 +81,7 @@ def simplify(graph: Graph) -> Graph:
         if kept is not None:
             same[id(call.outputs[0])] = kept
         else:
-            calls.append(Call(call.primitive, inputs, call.attrs, call.outputs))
+            calls.append(call.on(inputs))
     simpler = graph.replaced(calls)
     simpler.outputs = [_follow(x, same) for x in graph.outputs]
     simpler.writes = {v: _follow(x, same) for v, x in graph.writes.items()}
@@ -231,7 +234,23 @@ def keep_old_values(graph: Graph) -> Graph:
     return kept_graph
 
 
-def optimize(graph: Graph, chains: bool = True) -> Graph:
-    """Apply every pass."""
-    graph = remove_dead(simplify(merge_equal(graph)))
-    return keep_old_values(fuse_chains(graph) if chains else graph)
+# In the order in which they are applied; any of them can be left out.
+PASSES: dict[str, Callable[[Graph], Graph]] = {
+    p.__name__: p for p in (merge_equal, simplify, remove_dead, fuse_chains)
+}
+
+
+def optimize(graph: Graph, without: Collection[str] = ()) -> Graph:
+    """Apply the passes but those named in `without`, and those in the environment.
+
+    Raises:
+        ValueError: if there is no pass of that name.
+    """
+    named = os.environ.get("CNN_CORE_WITHOUT_PASSES", "").replace(",", " ").split()
+    left_out = {*without, *named}
+    for name in sorted(left_out - set(PASSES)):
+        raise shapes.unknown_name("pass", name, list(PASSES))
+    for name, apply in PASSES.items():
+        if name not in left_out:
+            graph = apply(graph)
+    return keep_old_values(graph)  # no pass: programs are wrong without it
