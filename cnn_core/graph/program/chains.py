@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..primitive import Primitive
@@ -42,30 +43,34 @@ _CHAIN = Primitive("chain", _run_chain, _run_chain)
 class _Group:
     """Calls that become a chain; `position` is where the last of them stood."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.members: list[Call] = []
-        self.made: set[int] = set()
-        self.operands: set[int] = set()
-        self.arrays: set[int] = set()  # the operands that are not single numbers
-        self.position = 0
-
-    def takes(self, call: Call) -> bool:
-        """Tell whether a call on arrays of the same shape belongs here."""
-        operands = (*call.inputs, *call.outputs)
-        if len(self.operands.union(map(id, operands))) > kernels.CHAIN_OPERANDS:
-            return False
-        size = call.outputs[0].size
-        return size <= _SMALL or any(id(x) in self.arrays for x in call.inputs)
-
-    def add(self, call: Call, position: int) -> None:
-        """Add a call, the latest one so far."""
-        operands = (*call.inputs, *call.outputs)
-        self.members.append(call)
-        self.made.add(id(call.outputs[0]))
-        self.operands.update(map(id, operands))
-        self.arrays.update(id(x) for x in operands if x.size > 1)
+    def __init__(self, call: Call, position: int) -> None:
+        self.shape = call.outputs[0].shape
+        self.members = [call]
         self.position = position
+        self.made = {id(call.outputs[0])}
+        operands = (*call.inputs, *call.outputs)
+        self.operands = {id(x) for x in operands}
+        self.arrays = {id(x) for x in operands if x.size > 1}
+
+    def joins(self, other: _Group) -> bool:
+        """Tell whether a later group belongs to this one."""
+        return (
+            self.shape == other.shape
+            and len(self.operands | other.operands) <= kernels.CHAIN_OPERANDS
+            and (
+                math.prod(self.shape) <= _SMALL
+                or not self.arrays.isdisjoint(other.arrays)
+            )
+        )
+
+    def merged(self, later: _Group) -> _Group:
+        """Take in a group whose last call comes later."""
+        self.members += later.members
+        self.position = later.position
+        self.made |= later.made
+        self.operands |= later.operands
+        self.arrays |= later.arrays
+        return self
 
 
 def fuse_chains(graph: Graph) -> Graph:
@@ -74,25 +79,25 @@ def fuse_chains(graph: Graph) -> Graph:
     A group runs where its last member stood. It takes no more members once a call
     outside it needs one of its results.
     """
-    open_groups: dict[tuple[int, ...], _Group] = {}
+    open_groups: list[_Group] = []
+    closed: list[_Group] = []
     placed: list[tuple[int, Call]] = []
-    groups: list[_Group] = []
     for position, call in enumerate(graph.calls):
-        shape = call.outputs[0].shape
-        joins = kernels.is_chainable(call)
-        for group in list(open_groups.values()):
-            if (not joins or group.shape != shape) and any(
-                id(x) in group.made for x in call.inputs
-            ):
-                del open_groups[group.shape]
-        if not joins:
+        left = []
+        group = _Group(call, position) if kernels.is_chainable(call) else None
+        for earlier in open_groups:
+            if group is not None and earlier.joins(group):
+                group = earlier.merged(group)
+            elif any(id(x) in earlier.made for x in call.inputs):
+                closed.append(earlier)
+            else:
+                left.append(earlier)
+        if group is None:
             placed.append((position, call))
-            continue
-        if shape not in open_groups or not open_groups[shape].takes(call):
-            open_groups[shape] = _Group(shape)
-            groups.append(open_groups[shape])
-        open_groups[shape].add(call, position)
-    return graph.replaced(_chained(graph, placed, groups))
+        else:
+            left.append(group)
+        open_groups = left
+    return graph.replaced(_chained(graph, placed, closed + open_groups))
 
 
 def _chained(
@@ -105,11 +110,13 @@ def _chained(
     for group in groups:
         for call in group.members:
             needed.update(id(x) for x in call.inputs if id(x) not in group.made)
+    order = {call: position for position, call in enumerate(graph.calls)}
     calls = list(placed)
     for group in groups:
         call = group.members[0]
         if len(group.members) > 1:
-            outputs = [v for c in group.members for v in c.outputs if id(v) in needed]
-            call = Chain(group.members, tuple(outputs))
+            members = sorted(group.members, key=order.__getitem__)
+            outputs = [v for c in members for v in c.outputs if id(v) in needed]
+            call = Chain(members, tuple(outputs))
         calls.append((group.position, call))
     return [call for _, call in sorted(calls, key=lambda item: item[0])]
