@@ -74,12 +74,26 @@ cdef class Program:
         self.reference_count += 1
         return 0
 
-    def map(self, str kernel, int64_t n, inputs, y, float p=0, float q=0):
-        """y = kernel(*inputs): float32 arrays of n elements."""
+    def map(self, str kernel, int64_t n, inputs, y, float p=0, float q=0, g=None):
+        """y = kernel(*inputs): float32 arrays of n elements.
+
+        A loss with its gradient takes (cotangent, target, output); it writes the losses
+        to y and the gradient to g.
+        """
         cdef int k
         cdef map_task *t = <map_task *>self._add(DO_MAP, sizeof(map_task), n)
-        cdef ChainKind kind = _chain_kind(kernel, &t.fn)
         cdef instruction *at = self.code + self.count - 1
+        cdef ChainKind kind
+        if g is not None:
+            if _signature(kernel, &t.fn) != "loss_with_grad":
+                raise ValueError(f"Program.map: {kernel} writes no gradient to g")
+            at.part = _loss_with_grad_part
+            self._refer(&t.g, g)
+            for k, operand in enumerate(inputs):
+                self._refer(&t.a + k, operand)
+            self._refer(&t.y, y)
+            return
+        kind = _chain_kind(kernel, &t.fn)
         if kind == CHAIN_UNARY:
             at.part = _unary_part
         elif kind == CHAIN_UNARY_P:
@@ -122,8 +136,11 @@ cdef class Program:
         self._refer(&t.y, y)
 
     def rows(self, str kernel, int64_t rows, int64_t n, y, a=None, b=None, c=None,
-             labels=None):
-        """One call per row of n elements: softmax, losses, arg-extremes."""
+             labels=None, g=None):
+        """One call per row of n elements: softmax, losses, arg-extremes.
+
+        A loss with its gradient writes the losses to y and the gradient to g.
+        """
         cdef int k
         cdef rows_task *t = <rows_task *>self._add(DO_ROWS, sizeof(rows_task), rows)
         cdef instruction *at = self.code + self.count - 1
@@ -141,6 +158,10 @@ cdef class Program:
             at.part = _labelloss_part
         elif signature == "labelloss_grad":
             at.part = _labelloss_grad_part
+        elif signature == "rowloss_with_grad":
+            at.part = _rowloss_with_grad_part
+        elif signature == "labelloss_with_grad":
+            at.part = _labelloss_with_grad_part
         elif signature == "index":
             at.part = _index_part
         else:
@@ -150,6 +171,11 @@ cdef class Program:
                 self._refer(&t.a + k, operand)
         if labels is not None:
             self._refer(&t.labels, labels)
+        if (g is not None) != signature.endswith("_with_grad"):
+            raise ValueError(f"Program.rows: g is for a loss with its gradient, "
+                             f"got kernel {kernel} and g={g}")
+        if g is not None:
+            self._refer(&t.g, g)
         self._refer(&t.index if signature == "index" else <void *>&t.y, y)
 
     def reduce(self, str fold, int64_t outer, int64_t n, int64_t inner, x, y):
