@@ -1,6 +1,7 @@
 # The native executor: prepared kernel calls, run one after the other without the GIL.
 
 from libc.stdlib cimport calloc, free, realloc
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 
 cdef class Program:
@@ -191,22 +192,19 @@ cdef class Program:
         self._refer(&t.y, y)
 
     def matmul(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
-               bint transpose_b, c, bias=None, activation=None):
-        """c (m, n) = activation(a @ b + bias), contiguous matrices."""
+               bint transpose_b, c, bias=None, activation=None, bint packed=False):
+        """c (m, n) = activation(a @ b + bias), contiguous matrices.
+
+        With `packed`, b is the place that pack_b wrote for the same (m, n, k); the
+        result has the same bits, and transpose_b is not looked at.
+        """
         cdef matmul_task *t = <matmul_task *>self._add(
             DO_MATMUL, sizeof(matmul_task), 0)
         cdef float mark_a, mark_b
-        t.p.m = m
-        t.p.n = n
-        t.p.k = k
+        _product_of_rows(&t.p, m, n, k, transpose_a, transpose_b)
         t.p.a = &mark_a
         t.p.b = &mark_b
-        t.p.a_row = (1 if transpose_a else k) if m > 1 else 0
-        t.p.a_col = (m if transpose_a else 1) if k > 1 else 1
-        t.p.b_row = (1 if transpose_b else n) if k > 1 else n
-        t.p.b_col = (k if transpose_b else 1) if n > 1 else 1
-        t.p.c_row = n
-        t.p.bias_col = 1
+        t.p.packed = packed
         t.p.activation = <cnn_activation>(
             <int>(0 if activation is None else _ACTIVATIONS[activation]))
         prepare_matmul(t)
@@ -218,6 +216,19 @@ cdef class Program:
         self._refer(&t.p.c, c)
         if bias is not None:
             self._refer(&t.p.bias, bias)
+
+    def pack_b(self, int64_t m, int64_t n, int64_t k, b, bint transpose_b, y):
+        """y = b, (k, n) or (n, k) with transpose_b, in the panels that matmul reads.
+
+        Ask packed_size(m, n, k, transpose_b) whether that pays and how many bytes y
+        has. The panels serve products of these m, n and k on the instruction set in
+        use when they were written; run again when b has changed.
+        """
+        cdef pack_task *t = <pack_task *>self._add(DO_PACK, sizeof(pack_task), 0)
+        prepare_pack(t, m, n, k, transpose_b)
+        t.p.b = NULL
+        self._refer(&t.p.b, b)
+        self._refer(&t.y, y)
 
     def cast(self, int64_t n, x, str source, y, str target):
         """y = x as another type, n elements."""
@@ -408,7 +419,22 @@ cdef class Program:
                 raise ValueError(f"Program.run: slot {slot} is not bound")
         with nogil:
             for step in range(first, first + count):
-                _execute(self.code, self.count, step)
+                _execute(self.code, self.count, step, step + 1 < first + count)
+
+
+    def profile(self, int64_t first, int64_t count):
+        """Run steps one instruction at a time; return the seconds spent in each."""
+        cdef int64_t i, step
+        cdef timespec begin, end
+        seconds = [0.0] * self.count
+        for step in range(first, first + count):
+            for i in range(self.count):
+                clock_gettime(CLOCK_MONOTONIC, &begin)
+                _execute(self.code + i, 1, step, False)
+                clock_gettime(CLOCK_MONOTONIC, &end)
+                seconds[i] += (end.tv_sec - begin.tv_sec
+                               + 1e-9 * (end.tv_nsec - begin.tv_nsec))
+        return seconds
 
 
 cdef str _signature(str kernel, void **fn):

@@ -20,6 +20,7 @@ cdef extern from "copy.h" nogil:
         char *y
 
     void cnn_copy_part(void *task, int64_t begin, int64_t end)
+    void cnn_prefetch(const char *x, int64_t size)
 
 
 cdef dict _FOLDS = {
@@ -37,6 +38,7 @@ cdef enum Kind:
     DO_BINARY
     DO_REDUCE
     DO_MATMUL
+    DO_PACK
     DO_TYPED
     DO_COPY
     DO_ONE_HOT
@@ -175,7 +177,7 @@ cdef void _chain_part(void *ctx, int64_t begin, int64_t end) noexcept nogil:
         i += n
 
 
-cdef void _load(load_task *t, int64_t step) noexcept nogil:
+cdef void _load(load_task *t, int64_t step, bint more) noexcept nogil:
     cdef int64_t r, row = t.elements * cnn_type_size(t.source)
     cdef int64_t out = t.elements * cnn_type_size(t.target)
     cdef int64_t first = step * t.rows
@@ -185,6 +187,9 @@ cdef void _load(load_task *t, int64_t step) noexcept nogil:
     for r in range(t.rows):
         cnn_cast(t.source, t.target, t.elements, t.x + t.index[first + r] * row,
                  t.y + r * out)
+    if more:
+        for r in range(t.rows):
+            cnn_prefetch(t.x + t.index[first + t.rows + r] * row, row)
 
 
 cdef void _store(load_task *t, int64_t step) noexcept nogil:
@@ -192,8 +197,9 @@ cdef void _store(load_task *t, int64_t step) noexcept nogil:
     memcpy(t.y + step * size, t.x, size)
 
 
-cdef int _execute(instruction *code, int64_t count, int64_t step) except -1 nogil:
-    """Run every instruction once."""
+cdef int _execute(instruction *code, int64_t count, int64_t step,
+                  bint more) except -1 nogil:
+    """Run every instruction once; `more` tells that another step follows."""
     cdef instruction *at
     cdef broadcast_task *pair
     cdef cnn_copy_task *copy
@@ -220,6 +226,8 @@ cdef int _execute(instruction *code, int64_t count, int64_t step) except -1 nogi
                 with gil:
                     raise MemoryError("matmul: no memory for scratch")
             run_matmul(product, scratch)
+        elif at.kind == DO_PACK:
+            run_pack(<pack_task *>at.task)
         elif at.kind == DO_BINARY:
             pair = <broadcast_task *>at.task
             run_broadcast(pair.fn, &pair.axes, pair.a, pair.b, pair.y)
@@ -246,7 +254,7 @@ cdef int _execute(instruction *code, int64_t count, int64_t step) except -1 nogi
             hot = <one_hot_task *>at.task
             cnn_one_hot(hot.type, at.n, hot.classes, hot.labels, hot.y)
         elif at.kind == DO_LOAD:
-            _load(<load_task *>at.task, step)
+            _load(<load_task *>at.task, step, more)
         elif at.kind == DO_STORE:
             _store(<load_task *>at.task, step)
         elif at.kind == DO_UNIFORM:

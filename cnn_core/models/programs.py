@@ -189,7 +189,6 @@ class ArrayRunner:
         stores: bool = False,
     ) -> None:
         self._source = source
-        self._pace = 1.0  # steps that fit into a slice of time
         self._parts: list[tuple[Program, int, int]] = []  # program, first row, steps
         whole, rest = divmod(source.num_samples, source.batch_size)
         sources = tuple(_dtype_name(a.dtype) for a in leaves_of(source.data))
@@ -247,14 +246,14 @@ class ArrayRunner:
             kept = [r[row:] for r in results]
             at = 0
             while at < steps:
-                count = min(steps - at, max(1, int(self._pace)))
+                count = min(steps - at, max(1, int(program.pace)))
                 if before_each is not None:
                     before_each(done)
                     count = 1
                 started = time.perf_counter()
                 arrays = _run(program, whole, data, index, at, count, kept)
                 taken = time.perf_counter() - started
-                self._pace = min(4 * self._pace, count * _SLICE / max(taken, 1e-9))
+                program.pace = min(4 * program.pace, count * _SLICE / max(taken, 1e-9))
                 at += count
                 done += count
                 yield done - 1, None if kept else _structured(program, arrays)

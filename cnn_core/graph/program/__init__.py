@@ -48,6 +48,9 @@ class Program:
         indexed: whether rows are taken by an index.
         stores: whether the outputs of all steps are kept, one after the other.
         without: names of the passes that are left out, see `passes.PASSES`.
+
+    Attributes:
+        pace: steps that the caller should run at once; it is the caller's to adjust.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Program:
             v for v, x in self.graph.writes.items() if x is not self.graph.reads[v]
         }
         self._stores = stores
+        self.pace = 1.0
         self.arena = _aligned(self.plan.arena_bytes)
         self._emit(sources, indexed)
         self._native.bind(ARENA, self.arena)
