@@ -13,6 +13,7 @@ cdef class Program:
     cdef reference *references
     cdef int64_t reference_count
     cdef int64_t reference_capacity
+    cdef int64_t *starts  # of each slot's references, once they are sorted by slot
     cdef list bound  # the array of every slot
     cdef list bases  # address that the tasks have for every slot
     cdef list calls  # Python callables, kept alive
@@ -31,6 +32,7 @@ cdef class Program:
                 free(self.code[i].task)
         free(self.code)
         free(self.references)
+        free(self.starts)
 
     def __len__(self):
         return self.count
@@ -58,6 +60,8 @@ cdef class Program:
 
     cdef int _refer(self, void *field, operand) except -1:
         cdef reference *grown
+        if self.starts != NULL:
+            raise ValueError("Program: all instructions come before the first array")
         while len(self.bound) <= operand[0]:
             self.bound.append(None)
             self.bases.append(0)
@@ -72,6 +76,29 @@ cdef class Program:
         self.references[self.reference_count].slot = operand[0]
         self.references[self.reference_count].offset = operand[1]
         self.reference_count += 1
+        return 0
+
+    cdef int _sort_references(self) except -1:
+        """Bring each slot's references together; nothing is emitted after that."""
+        cdef int64_t slots = len(self.bound), i
+        cdef reference *unsorted = self.references
+        cdef int64_t *starts = <int64_t *>calloc(slots + 2, sizeof(int64_t))
+        cdef reference *references = <reference *>calloc(
+            self.reference_count + 1, sizeof(reference))
+        if starts == NULL or references == NULL:
+            free(starts)
+            free(references)
+            raise MemoryError()
+        for i in range(self.reference_count):
+            starts[unsorted[i].slot + 2] += 1
+        for i in range(slots):
+            starts[i + 2] += starts[i + 1]
+        for i in range(self.reference_count):  # starts[slot + 1] is the next free place
+            references[starts[unsorted[i].slot + 1]] = unsorted[i]
+            starts[unsorted[i].slot + 1] += 1
+        free(unsorted)
+        self.references = references
+        self.starts = starts
         return 0
 
     def map(self, str kernel, int64_t n, inputs, y, float p=0, float q=0, g=None):
@@ -394,9 +421,10 @@ cdef class Program:
             raise ValueError("Program.bind: expected a contiguous array")
         base = <char *>cnp.PyArray_DATA(array)
         if self.bases[slot] != <size_t>base:
-            for i in range(self.reference_count):
-                if self.references[i].slot == slot:
-                    self.references[i].field[0] = base + self.references[i].offset
+            if self.starts == NULL:
+                self._sort_references()
+            for i in range(self.starts[slot], self.starts[slot + 1]):
+                self.references[i].field[0] = base + self.references[i].offset
             self.bases[slot] = <size_t>base
         self.bound[slot] = array
 
