@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnn_core import backend, ops
-from cnn_core.graph import Variable
+from cnn_core import backend, losses, ops
+from cnn_core.graph import GradientTape, Variable
 
 if backend.name() != "compiled":
     pytest.skip("programs need the compiled backend", allow_module_level=True)
 
 from cnn_core.graph.program import Program, Spec, trace
 from cnn_core.graph.program.chains import Chain, fuse_chains
-from cnn_core.graph.program.passes import remove_dead
+from cnn_core.graph.program.joining import join_losses
+from cnn_core.graph.program.passes import PASSES, remove_dead
 from cnn_core.graph.program.schedule import update_early
 
 RNG = np.random.default_rng(11)
@@ -108,3 +109,72 @@ def test_large_arrays_share_a_chain_only_if_they_have_something_in_common():
     spec = Spec((8192,), "float32")
     (chain,) = fuse_chains(remove_dead(trace(joined, spec, spec))).calls
     assert len(chain.members) == 5
+
+
+LOSSES = {
+    "binary_crossentropy": (lambda y, x: ops.binary_crossentropy(y, x, True), (6, 4)),
+    "mean_squared_error": (losses.mean_squared_error, (6, 4)),
+    "categorical_crossentropy": (
+        lambda y, x: ops.categorical_crossentropy(y, x, True),
+        (6, 4),
+    ),
+    "sparse_categorical_crossentropy": (ops.sparse_categorical_crossentropy, (6,)),
+}
+
+
+def loss_step(name, total):
+    """A function of (x, y) that returns a total of the losses and its gradient."""
+    loss, shape = LOSSES[name]
+    dtype = "int32" if name.startswith("sparse") else "float32"
+
+    def step(x, y):
+        with GradientTape() as tape:
+            tape.watch(x)
+            value = total(loss(y, ops.softmax(x)))
+        return value, tape.gradient(value, x)
+
+    return step, (Spec((6, 4), "float32"), Spec(shape, dtype))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_and_its_gradient_are_one_call(name):
+    step, specs = loss_step(name, ops.mean)
+    graph = join_losses(remove_dead(trace(step, *specs)))
+    names = [c.name for c in graph.calls]
+    assert f"{name}_with_grad" in names
+    assert name not in names
+    assert f"{name}_grad" not in names
+    x = normal(6, 4)
+    y = RNG.integers(0, 4, 6).astype("int32")
+    if specs[1].dtype == "float32":
+        y = np.eye(4, dtype="float32")[y]
+    joined = Program(trace(step, *specs))
+    apart = Program(trace(step, *specs), without=("join_losses",))
+    assert not joined.lowering.fallbacks
+    for a, b in zip(joined(x, y), apart(x, y), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def test_a_gradient_that_needs_the_loss_comes_after_it():
+    step, specs = loss_step(
+        "sparse_categorical_crossentropy", lambda x: ops.sum(ops.square(x))
+    )
+    graph = join_losses(remove_dead(trace(step, *specs)))
+    names = [c.name for c in graph.calls]
+    assert "sparse_categorical_crossentropy_grad" in names
+
+
+def test_weights_of_samples_are_ready_before_a_joined_loss():
+    def step(x, y, weights):
+        with GradientTape() as tape:
+            tape.watch(x)
+            value = ops.sum(ops.sparse_categorical_crossentropy(y, x, True) * weights)
+        return value, tape.gradient(value, x)
+
+    specs = (Spec((6, 4), "float32"), Spec((6,), "int32"), Spec((6,), "float32"))
+    x, y, weights = normal(6, 4), RNG.integers(0, 4, 6).astype("int32"), normal(6)
+    program = Program(trace(step, *specs))
+    plain = Program(trace(step, *specs), without=PASSES)
+    assert any(c.name.endswith("with_grad") for c in program.graph.calls)
+    for a, b in zip(program(x, y, weights), plain(x, y, weights), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
