@@ -166,7 +166,7 @@ cdef class Program:
     def matmul(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
                bint transpose_b, c, bias=None, activation=None, bint packed=False,
                grad=None, parameter=None, saved=None, bias_gradient=None):
-        """c (m, n) = activation(a @ b + bias), contiguous matrices; c overlaps no other.
+        """c (m, n) = activation(a @ b + bias), contiguous matrices; c lies alone.
 
         Everything below has the bits of the separate instructions.
 
