@@ -218,11 +218,21 @@ cdef class Program:
         self._refer(&t.y, y)
 
     def matmul(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
-               bint transpose_b, c, bias=None, activation=None, bint packed=False):
-        """c (m, n) = activation(a @ b + bias), contiguous matrices.
+               bint transpose_b, c, bias=None, activation=None, bint packed=False,
+               grad=None, parameter=None, saved=None, bias_gradient=None):
+        """c (m, n) = activation(a @ b + bias), contiguous matrices; c lies alone.
 
-        With `packed`, b is the place that pack_b wrote for the same (m, n, k); the
-        result has the same bits, and transpose_b is not looked at.
+        Everything below has the bits of the separate instructions.
+
+        Args:
+            packed: b is the place that pack_b wrote for the same (m, n, k); transpose_b
+                is not looked at.
+            grad: name of an activation, as for `activation`; c becomes the gradient of
+                it for the cotangent c and the array `saved` (m, n), the output or input
+                that its gradient kernel takes ("exponential": the output).
+            parameter: slope of "leaky_relu" (0.2) or alpha of "elu" (1.0) in `grad`.
+            bias_gradient: place (n,) for the sums of the columns of b, as the bias
+                gradient of b.
         """
         cdef matmul_task *t = <matmul_task *>self._add(
             DO_MATMUL, sizeof(matmul_task), 0)
@@ -233,7 +243,20 @@ cdef class Program:
         t.p.packed = packed
         t.p.activation = <cnn_activation>(
             <int>(0 if activation is None else _ACTIVATIONS[activation]))
+        if grad is not None:
+            t.p.grad = <cnn_activation>(<int>_ACTIVATIONS[grad])
+            t.p.grad_p = _grad_parameter(t.p.grad, parameter)
+        if bias_gradient is not None:
+            t.p.sums = &mark_a
         prepare_matmul(t)
+        if bias_gradient is not None and n == 1:
+            self._refer(&t.column, b)
+            self._refer(&t.column_sum, bias_gradient)
+            t.p.sums = NULL
+        elif bias_gradient is not None:
+            self._refer(&t.p.sums, bias_gradient)
+        if saved is not None:
+            self._refer(&t.p.saved, saved)
         if t.p.a == &mark_b:  # computed as the transposed product
             a, b = b, a
         t.p.a = t.p.b = NULL

@@ -222,7 +222,7 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
         elif at.kind == DO_MATMUL:
             product = <matmul_task *>at.task
             scratch = <float *>cnn_workspace(product.scratch_size * sizeof(float))
-            if scratch == NULL:
+            if scratch == NULL and product.scratch_size > 0:
                 with gil:
                     raise MemoryError("matmul: no memory for scratch")
             run_matmul(product, scratch)
