@@ -16,6 +16,7 @@ from cnn_core.graph.program.chains import Chain, fuse_chains
 from cnn_core.graph.program.joining import join_losses
 from cnn_core.graph.program.passes import PASSES, remove_dead
 from cnn_core.graph.program.schedule import update_early
+from cnn_core.ops.matmul import dense
 
 RNG = np.random.default_rng(11)
 
@@ -178,3 +179,88 @@ def test_weights_of_samples_are_ready_before_a_joined_loss():
     assert any(c.name.endswith("with_grad") for c in program.graph.calls)
     for a, b in zip(program(x, y, weights), plain(x, y, weights), strict=True):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+# --- products -------------------------------------------------------------------------
+
+ACTIVATIONS = {
+    "relu": ops.relu,
+    "leaky_relu": lambda x: ops.leaky_relu(x, 0.3),
+    "elu": lambda x: ops.elu(x, 0.7),
+    "selu": ops.selu,
+    "gelu": lambda x: ops.gelu(x, approximate=False),
+    "gelu_tanh": ops.gelu,
+    "silu": ops.silu,
+    "sigmoid": ops.sigmoid,
+    "hard_sigmoid": ops.hard_sigmoid,
+    "tanh": ops.tanh,
+    "softplus": ops.softplus,
+    "softsign": ops.softsign,
+}
+
+
+def two_layers(activation, rows):
+    """A function of x that returns the gradients of two dense layers."""
+    rng = np.random.default_rng(2)
+    w1, w2 = (Variable(rng.normal(size=s).astype("float32")) for s in ((5, 9), (9, 3)))
+    b1, b2 = (Variable(rng.normal(size=n).astype("float32")) for n in (9, 3))
+
+    def step(x):
+        with GradientTape() as tape:
+            hidden = activation(dense(x, w1, b1))
+            total = ops.sum(ops.square(dense(hidden, w2, b2)))
+        return tape.gradient(total, [w1, b1, w2, b2])
+
+    return step, Spec((*rows, 5), "float32")
+
+
+def same_without(step, spec, without):
+    """Compare the bits of a program with those of one without some passes."""
+    x = normal(*spec.shape)
+    whole = Program(trace(step, spec))
+    part = Program(trace(step, spec), without=without)
+    for a, b in zip(whole(x), part(x), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+    return whole
+
+
+@pytest.mark.parametrize("rows", [(7,), (2, 3)], ids=["matrix", "stack"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_products_end_with_the_gradient_of_an_activation(name, rows):
+    step, spec = two_layers(ACTIVATIONS[name], rows)
+    whole = same_without(step, spec, ("join_gradients", "join_bias_gradients"))
+    names = [c.name for c in whole.graph.calls]
+    assert names.count("matmul_grad") == 1
+    assert names.count("matmul_bias_gradient") == 2
+    assert not {"matmul", "bias_gradient", f"{name}_grad"} & set(names)
+    assert not whole.lowering.fallbacks
+
+
+def test_a_product_that_others_need_stays_as_it_is():
+    w = Variable(normal(5, 9))
+
+    def step(x):
+        ct = ops.matmul(x, w)
+        y = ops.relu(ct)
+        with GradientTape() as tape:
+            tape.watch(y)
+            z = ops.relu(y)
+        return ct, tape.gradient(z, y, output_gradients=ct)
+
+    whole = same_without(step, Spec((4, 5), "float32"), PASSES)
+    names = [c.name for c in whole.graph.calls]
+    assert "matmul_grad" not in names
+
+
+def test_a_gradient_saved_by_its_own_cotangent():
+    w = Variable(normal(5, 9))
+
+    def step(x):
+        y = ops.matmul(x, w)
+        with GradientTape() as tape:
+            tape.watch(y)
+            z = ops.softsign(y)  # saves its input
+        return [tape.gradient(z, y, output_gradients=y)]
+
+    whole = same_without(step, Spec((4, 5), "float32"), PASSES)
+    assert "matmul_grad" not in [c.name for c in whole.graph.calls]

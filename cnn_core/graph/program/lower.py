@@ -211,8 +211,8 @@ class Lowering(Moves):
         )
         return True
 
-    def _matmul(self, call: Call) -> bool:
-        a, b = call.inputs
+    def _product(self, call: Call, **more: Any) -> bool:
+        a, b = call.inputs[:2]
         transpose_a, transpose_b = call.attrs["transpose_a"], call.attrs["transpose_b"]
         if a.dtype != _FLOAT32 or b.ndim != 2 or (a.ndim > 2 and transpose_a):
             return False
@@ -228,8 +228,22 @@ class Lowering(Moves):
             self._at(b),
             transpose_b,
             self._at(call.outputs[0]),
+            **more,
         )
         return True
+
+    _matmul = _product
+
+    def _matmul_grad(self, call: Call) -> bool:
+        return self._product(
+            call,
+            grad=call.attrs["activation"],
+            parameter=call.attrs["parameter"],
+            saved=self._at(call.inputs[2]),
+        )
+
+    def _matmul_bias_gradient(self, call: Call) -> bool:
+        return self._product(call, bias_gradient=self._at(call.outputs[1]))
 
     # --- reductions ---
 

@@ -13,7 +13,7 @@ from ..primitive import Primitive
 from ..trace import Call, Graph, Operand, Value
 from . import kernels
 from .chains import fuse_chains
-from .joining import join_losses
+from .joining import join_bias_gradients, join_gradients, join_losses
 from .schedule import update_early
 
 
@@ -147,6 +147,8 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
         simplify,
         remove_dead,
         join_losses,
+        join_gradients,
+        join_bias_gradients,
         update_early,
         fuse_chains,
     )
