@@ -58,6 +58,7 @@
 #endif
 #define CNN_MATMUL_ACCUMULATORS 32 /* at most, in any tile */
 #include "matmul_tile.inc.c"
+#include "matmul_epilogue.inc.c"
 
 /* `cols` are those left in the panel: fewer than the tile has at the edge. */
 typedef void CNN_FN(tile_fn)(const CNN_FN(tile_job) * job, const float *a, const float *b,
@@ -150,9 +151,8 @@ CNN_INLINE void CNN_FN(set_epilogue)(CNN_FN(tile_job) * job, const cnn_matmul *p
                                      int first, int last) {
     job->first = first;
     job->bias_col = p->bias_col;
-    job->activation = last ? p->activation : CNN_LINEAR;
-    job->grad = last ? p->grad : CNN_LINEAR;
-    job->grad_p = p->grad_p;
+    job->relu = last && p->activation == CNN_RELU;
+    job->relu_grad = last && p->grad == CNN_RELU && !CNN_FN(has_epilogue)(p);
     job->saved_at = (uintptr_t)p->saved - (uintptr_t)p->c;
 }
 
@@ -225,10 +225,15 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
     float *const packed_b = scratch;
     float *const packed_a = packed_b + plan->packed_b;
     CNN_FN(tile_job) job = {.c_row = p->c_row};
+    /* 1: after some rows of tiles, 2: after all of them, few as they are */
+    const int epilogue = !CNN_FN(has_epilogue)(p)                               ? 0
+                         : plan->dots || rows * (n1 - n0) <= 2 * CNN_EPILOGUE_SIZE ? 2
+                                                                                : 1;
 
+    int64_t begin = n0;
     if (plan->dots)
-        n0 = CNN_FN(dots_f32)(p, m0, n0, n1);
-    for (int64_t nb = n0; nb < n1; nb += plan->block_cols) {
+        begin = CNN_FN(dots_f32)(p, m0, n0, n1);
+    for (int64_t nb = begin; nb < n1; nb += plan->block_cols) {
         const int64_t cols = n1 - nb < plan->block_cols ? n1 - nb : plan->block_cols;
         const int64_t padded = (cols + panel - 1) / panel * panel;
         for (int64_t t0 = 0, i0 = m0; t0 < count; t0 += group) {
@@ -262,7 +267,7 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                                          plan->panels ? b + j * steps : b + j, job.b_row,
                                          k0 == 0, p->sums + nb + j);
                 }
-                i = i0;
+                int64_t done = i = i0;
                 for (int64_t t = t0; t < t1; t++) {
                     const int height = CNN_FN(tile_height)(rows, count, t);
                     const float *a = p->a + i * p->a_row + k0 * p->a_col;
@@ -285,10 +290,17 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                             p->c + i * p->c_row + nb + j,
                             cols - j < panel ? cols - j : panel);
                     i += height;
+                    if (epilogue == 1 && last &&
+                        (t == t1 - 1 || (i - done) * cols >= CNN_EPILOGUE_SIZE)) {
+                        CNN_FN(epilogue)(p, done, i, nb, nb + cols);
+                        done = i;
+                    }
                 }
                 k0 += steps;
             } while (k0 < p->k);
             i0 = i;
         }
     }
+    if (epilogue == 2)
+        CNN_FN(epilogue)(p, m0, m1, n0, n1);
 }

@@ -19,9 +19,7 @@ typedef struct {
     int64_t a_row, a_col, b_row, c_row;
     int64_t bias_col;
     int first; /* first chunk: c is written, not added to */
-    /* CNN_LINEAR unless this is the last chunk */
-    cnn_activation activation, grad;
-    float grad_p;
+    int relu, relu_grad; /* after the last chunk */
     uintptr_t saved_at; /* address of an element of saved minus that of c */
 } CNN_FN(tile_job);
 
@@ -29,129 +27,7 @@ CNN_INLINE const float *CNN_FN(saved_for)(const CNN_FN(tile_job) * job, const fl
     return (const float *)((uintptr_t)c + job->saved_at);
 }
 
-/* ---- epilogue ----------------------------------------------------------------- */
-
-/* y = activation(y), n elements that lie in L1: by the elementwise kernels, so that a
- * fused product gives the bits of a plain one followed by the activation. */
-static void CNN_FN(activate)(cnn_activation activation, int64_t n, float *y) {
-    switch (activation) {
-    case CNN_RELU:
-        CNN_FN(relu_f32)(n, y, y);
-        break;
-    case CNN_LEAKY_RELU:
-        CNN_FN(leaky_relu_f32)(n, y, 0.2f, y);
-        break;
-    case CNN_ELU:
-        CNN_FN(elu_f32)(n, y, 1.0f, y);
-        break;
-    case CNN_SELU:
-        CNN_FN(selu_f32)(n, y, y);
-        break;
-    case CNN_GELU:
-        CNN_FN(gelu_erf_f32)(n, y, y);
-        break;
-    case CNN_GELU_TANH:
-        CNN_FN(gelu_tanh_f32)(n, y, y);
-        break;
-    case CNN_SILU:
-        CNN_FN(silu_f32)(n, y, y);
-        break;
-    case CNN_SIGMOID:
-        CNN_FN(sigmoid_f32)(n, y, y);
-        break;
-    case CNN_HARD_SIGMOID:
-        CNN_FN(hard_sigmoid_f32)(n, y, y);
-        break;
-    case CNN_TANH:
-        CNN_FN(tanh_f32)(n, y, y);
-        break;
-    case CNN_SOFTPLUS:
-        CNN_FN(softplus_f32)(n, y, y);
-        break;
-    case CNN_SOFTSIGN:
-        CNN_FN(softsign_f32)(n, y, y);
-        break;
-    case CNN_EXPONENTIAL:
-        CNN_FN(exp_f32)(n, y, y);
-        break;
-    case CNN_LINEAR:
-    case CNN_ACTIVATION_COUNT:
-        break;
-    }
-}
-
-/* y = gradient(y, saved), likewise */
-static void CNN_FN(activate_grad)(cnn_activation activation, float p, int64_t n,
-                                  const float *saved, float *y) {
-    switch (activation) {
-    case CNN_RELU:
-        CNN_FN(relu_grad_f32)(n, y, saved, y);
-        break;
-    case CNN_LEAKY_RELU:
-        CNN_FN(leaky_relu_grad_f32)(n, y, saved, p, y);
-        break;
-    case CNN_ELU:
-        CNN_FN(elu_grad_f32)(n, y, saved, p, y);
-        break;
-    case CNN_SELU:
-        CNN_FN(selu_grad_f32)(n, y, saved, y);
-        break;
-    case CNN_GELU:
-        CNN_FN(gelu_erf_grad_f32)(n, y, saved, y);
-        break;
-    case CNN_GELU_TANH:
-        CNN_FN(gelu_tanh_grad_f32)(n, y, saved, y);
-        break;
-    case CNN_SILU:
-        CNN_FN(silu_grad_f32)(n, y, saved, y);
-        break;
-    case CNN_SIGMOID:
-        CNN_FN(sigmoid_grad_f32)(n, y, saved, y);
-        break;
-    case CNN_HARD_SIGMOID:
-        CNN_FN(hard_sigmoid_grad_f32)(n, y, saved, y);
-        break;
-    case CNN_TANH:
-        CNN_FN(tanh_grad_f32)(n, y, saved, y);
-        break;
-    case CNN_SOFTPLUS:
-        CNN_FN(softplus_grad_f32)(n, y, saved, y);
-        break;
-    case CNN_SOFTSIGN:
-        CNN_FN(softsign_grad_f32)(n, y, saved, y);
-        break;
-    case CNN_EXPONENTIAL: /* its derivative is its output */
-        CNN_FN(multiply_f32)(1, n, y, 0, 1, saved, 0, 1, y);
-        break;
-    case CNN_LINEAR:
-    case CNN_ACTIVATION_COUNT:
-        break;
-    }
-}
-
-/* Rows of `count` contiguous floats. */
-CNN_INLINE void CNN_FN(copy_rows)(int64_t rows, int64_t count, const float *from,
-                                  int64_t from_row, float *to, int64_t to_row) {
-    for (int64_t i = 0; i < rows; i++, from += from_row, to += to_row)
-        for (int64_t j = 0; j < count; j += CNN_VLEN)
-            v_store_n(to + j, v_load_n(from + j, count - j), count - j);
-}
-
-/* c (rows, cols) = a finished tile y, whose rows have `width` floats. */
-static __attribute__((noinline)) void CNN_FN(epilogue)(const CNN_FN(tile_job) * job,
-                                                       int64_t rows, int64_t width,
-                                                       float *y, float *c, int64_t cols) {
-    float saved[CNN_MATMUL_ACCUMULATORS * CNN_VLEN];
-    CNN_FN(activate)(job->activation, rows * width, y);
-    if (job->grad != CNN_LINEAR) {
-        memset(saved, 0, (size_t)(rows * width) * sizeof(float));
-        CNN_FN(copy_rows)(rows, cols, CNN_FN(saved_for)(job, c), job->c_row, saved, width);
-        CNN_FN(activate_grad)(job->grad, job->grad_p, rows * width, saved, y);
-    }
-    CNN_FN(copy_rows)(rows, cols, y, width, c, job->c_row);
-}
-
-/* The end of a chunk: add to the chunks before; after the last, bias, activation and
+/* The end of a chunk: add to the chunks before; after the last, bias, relu or its
  * gradient. Of the last vector of a row, `part` lanes belong to c, all if not `edge`. */
 CNN_INLINE void CNN_FN(finish)(const int rows, const int vectors, const int edge,
                                const CNN_FN(tile_job) * job, v_f32 acc[][16],
@@ -183,19 +59,7 @@ CNN_INLINE void CNN_FN(finish)(const int rows, const int vectors, const int edge
                 acc[i][j] = acc[i][j] + bv;
         }
     }
-    if (job->activation > CNN_RELU || job->grad > CNN_RELU) {
-        float y[CNN_MATMUL_ACCUMULATORS * CNN_VLEN];
-        CNN_UNROLL(16)
-        for (int i = 0; i < rows; i++) {
-            CNN_UNROLL(16)
-            for (int j = 0; j < vectors; j++)
-                v_store(y + (i * vectors + j) * CNN_VLEN, acc[i][j]);
-        }
-        CNN_FN(epilogue)(job, rows, vectors * CNN_VLEN, y, c,
-                         (vectors - 1) * CNN_VLEN + (edge ? part : CNN_VLEN));
-        return;
-    }
-    if (job->activation == CNN_RELU) {
+    if (job->relu) {
         CNN_UNROLL(16)
         for (int i = 0; i < rows; i++) {
             CNN_UNROLL(16)
@@ -203,7 +67,7 @@ CNN_INLINE void CNN_FN(finish)(const int rows, const int vectors, const int edge
                 acc[i][j] = v_relu(acc[i][j]);
         }
     }
-    if (job->grad == CNN_RELU) {
+    if (job->relu_grad) {
         const float *saved = CNN_FN(saved_for)(job, c);
         CNN_UNROLL(16)
         for (int i = 0; i < rows; i++) {
