@@ -217,10 +217,10 @@ CNN_INLINE v_f32 v_keep(v_f32 x, int64_t n) {
 }
 /* NaN if either is NaN, as NumPy's maximum and minimum */
 CNN_INLINE v_f32 v_maximum(v_f32 a, v_f32 b) {
-    return v_select(v_lt(b, a) | v_is_nan(a), a, b);
+    return v_select(v_is_nan(a), a, v_max(a, b));
 }
 CNN_INLINE v_f32 v_minimum(v_f32 a, v_f32 b) {
-    return v_select(v_lt(a, b) | v_is_nan(a), a, b);
+    return v_select(v_is_nan(a), a, v_min(a, b));
 }
 /* round to nearest even, |x| < 2^22 */
 CNN_INLINE v_f32 v_rint(v_f32 x) { return (x + 12582912.0f) - 12582912.0f; }

@@ -4,6 +4,8 @@
 #include "vmath.h"
 #include "map.h"
 #include "lanes.h"
+#include "transpose.h"
+#include "tile.h"
 
 #include "activations.inc.c"
 #include "elementwise.inc.c"
