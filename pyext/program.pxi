@@ -312,6 +312,42 @@ cdef class Program:
         self._refer(&t.labels, labels)
         self._refer(&t.y, y)
 
+    def take(self, int64_t outer, int64_t n, int64_t count, int64_t nbytes, x, indices,
+             y, otherwise):
+        """y (outer, count) = rows of nbytes of x (outer, n) at int64 indices.
+
+        `otherwise` is called if an index is out of range.
+        """
+        cdef pick_task *t = self._add_index(
+            outer, n, count, nbytes, x, indices, y, otherwise)
+        t.part = NULL
+
+    def add_rows(self, str dtype, int64_t outer, int64_t n, int64_t count,
+                 int64_t columns, x, indices, y, otherwise):
+        """y (outer, n, columns) = 0, then y[:, indices] += x, one index after the other.
+
+        `otherwise` is called if an index is out of range.
+        """
+        cdef pick_task *t = self._add_index(
+            outer, n, count, columns, x, indices, y, otherwise)
+        t.part = cnn_add_rows_f32 if dtype == "float32" else cnn_add_rows_f64
+
+    cdef pick_task *_add_index(
+        self, int64_t outer, int64_t n, int64_t count, int64_t row, x, indices, y,
+        otherwise
+    ) except NULL:
+        cdef pick_task *t = <pick_task *>self._add(DO_PICK, sizeof(pick_task), 0)
+        t.rows.outer = outer
+        t.rows.n = n
+        t.rows.count = count
+        t.rows.row = row
+        t.otherwise = <void *>otherwise
+        self.calls.append(otherwise)
+        self._refer(&t.rows.indices, indices)
+        self._refer(&t.rows.source, x)
+        self._refer(&t.rows.to, y)
+        return t
+
     def load(self, int64_t rows, int64_t elements, x, str source, y, str target,
              index=None):
         """y = the step's rows of x, in order or by index, converted."""

@@ -21,6 +21,10 @@ _FLOAT32 = np.dtype("float32")
 class Lowering(Moves):
     """Emits the instructions of a plan.
 
+    Attributes:
+        fallbacks: names of the primitives that run in Python.
+        can_fail: whether an error may come when variables have new values already.
+
     Args:
         plan: where values live.
         program: the native program.
@@ -36,6 +40,9 @@ class Lowering(Moves):
         self._python = call
         self.names: list[Any] = []  # what each instruction is, for explain()
         self.fallbacks: list[str] = []
+        self.can_fail = False
+        self._writes = False  # whether a variable has a new value by now
+        self._variables = set(plan.variables.values())
 
     def note(self, text: Any) -> None:
         """Say what the latest instruction is."""
@@ -49,9 +56,16 @@ class Lowering(Moves):
             return
         before = len(self.program)
         if not self._native(call):
-            self.program.call(self._python(call))
+            self.program.call(self._checked(call))
             self.fallbacks.append(call.name)
         self.names += [call] * (len(self.program) - before)
+        if any(self._at(v)[0] in self._variables for v in call.outputs):
+            self._writes = True
+
+    def _checked(self, call: Call) -> Callable[[], None]:
+        """Return the call in Python, for an instruction that may have to raise."""
+        self.can_fail = self.can_fail or self._writes
+        return self._python(call)
 
     def _native(self, call: Call) -> bool:
         if any(x.size == 0 for x in call.inputs):
