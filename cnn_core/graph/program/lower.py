@@ -11,6 +11,7 @@ import numpy as np
 from ... import shapes
 from ..trace import Call, Operand, Value
 from . import kernels
+from .folds import Folds
 from .moves import Moves
 from .passes import Chain
 from .plan import Plan
@@ -18,7 +19,7 @@ from .plan import Plan
 _FLOAT32 = np.dtype("float32")
 
 
-class Lowering(Moves):
+class Lowering(Moves, Folds):
     """Emits the instructions of a plan.
 
     Attributes:
@@ -228,8 +229,10 @@ class Lowering(Moves):
     def _matmul(self, call: Call) -> bool:
         a, b = call.inputs
         transpose_a, transpose_b = call.attrs["transpose_a"], call.attrs["transpose_b"]
-        if a.dtype != _FLOAT32 or b.ndim != 2 or (a.ndim > 2 and transpose_a):
+        if a.dtype != _FLOAT32 or b.dtype != _FLOAT32 or min(a.ndim, b.ndim) < 2:
             return False
+        if b.ndim > 2 or (a.ndim > 2 and transpose_a):
+            return self._products(call)
         m = a.shape[1] if transpose_a else math.prod(a.shape[:-1])
         k = a.shape[0] if transpose_a else a.shape[-1]
         n = b.shape[0] if transpose_b else b.shape[1]
@@ -245,49 +248,21 @@ class Lowering(Moves):
         )
         return True
 
-    # --- reductions ---
-
-    def _bias_gradient(self, call: Call) -> bool:
-        (x,), (y,) = call.inputs, call.outputs
-        if x.dtype != _FLOAT32:
+    def _products(self, call: Call) -> bool:
+        """Emit a stack of products."""
+        (a, b), (y,) = call.inputs, call.outputs
+        transpose_a, transpose_b = call.attrs["transpose_a"], call.attrs["transpose_b"]
+        m, n = y.shape[-2:]
+        stack = y.shape[:-2]
+        if len(stack) > kernels.AXES:
             return False
-        columns = x.shape[-1]
-        self.program.reduce(
-            "sum", 1, x.size // columns, columns, self._at(x), self._at(y)
+        self.program.products(
+            *(m, n, a.shape[-2 if transpose_a else -1]),
+            *(self._at(a), transpose_a, self._at(b), transpose_b, self._at(y)),
+            stack,
+            *[kernels.steps(x, (*stack, *x.shape[-2:]))[:-2] for x in (a, b)],
         )
         return True
-
-    def _reduce(self, call: Call) -> bool:
-        (x,), (y,) = call.inputs, call.outputs
-        axes = _axes(call.attrs["axis"], x.ndim)
-        if x.dtype != _FLOAT32 or not axes:
-            return False
-        sized = [i for i in axes if x.shape[i] != 1]
-        between = range(sized[0], sized[-1] + 1) if sized else ()
-        if any(x.shape[i] != 1 and i not in axes for i in between):
-            return False
-        first = sized[0] if sized else 0
-        last = sized[-1] + 1 if sized else 0
-        outer = math.prod(x.shape[:first])
-        n = math.prod(x.shape[first:last])
-        inner = math.prod(x.shape[last:])
-        self.program.reduce(call.name, outer, n, inner, self._at(x), self._at(y))
-        return True
-
-    _sum = _mean = _max = _min = _reduce
-
-    def _index(self, call: Call) -> bool:
-        (x,), (y,) = call.inputs, call.outputs
-        axis = call.attrs["axis"]
-        if x.dtype != _FLOAT32 or (axis is not None and axis % x.ndim != x.ndim - 1):
-            return False
-        n = x.size if axis is None else x.shape[-1]
-        wide = self.plan.temporary(call)
-        self.program.rows(f"{call.name}_f32", x.size // n, n, wide, a=self._at(x))
-        self.program.cast(y.size, wide, "int64", self._at(y), "int32")
-        return True
-
-    _argmax = _argmin = _index
 
     # --- rows ---
 
@@ -338,13 +313,6 @@ class Lowering(Moves):
     _categorical_crossentropy = _categorical_crossentropy_grad = _row_loss
     _sparse_categorical_crossentropy = _row_loss
     _sparse_categorical_crossentropy_grad = _row_loss
-
-
-def _axes(axis: Any, ndim: int) -> list[int]:
-    if axis is None:
-        return list(range(ndim))
-    given = axis if isinstance(axis, (tuple, list)) else (axis,)
-    return sorted(a % ndim for a in given)
 
 
 def _name(x: Operand) -> str:

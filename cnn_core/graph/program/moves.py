@@ -206,7 +206,7 @@ class Moves:
         places = self._labels(call, indices)
         if places is None or not _movable(x):
             return False
-        outer, n, columns = _around(x, call.attrs["axis"])
+        outer, n, columns = kernels.around(x, call.attrs["axis"])
         self.program.take(
             *(outer, n, indices.size, columns * x.dtype.itemsize),
             *(self._at(x), places, self._at(y), self._checked(call)),
@@ -218,7 +218,7 @@ class Moves:
         places = self._labels(call, indices)
         if places is None or y.dtype.name not in ("float32", "float64"):
             return False
-        outer, n, columns = _around(y, call.attrs["axis"])
+        outer, n, columns = kernels.around(y, call.attrs["axis"])
         self.program.add_rows(
             *(y.dtype.name, outer, n, indices.size, columns),
             *(self._at(ct), places, self._at(y), self._checked(call)),
@@ -235,15 +235,6 @@ class Moves:
         wide: Place = self.plan.temporary(call)
         self.program.cast(target.size, self._at(target), dtype, wide, "int64")
         return wide
-
-
-def _around(x: Operand, axis: int) -> tuple[int, int, int]:
-    """Return the elements before, along and after an axis."""
-    return (
-        math.prod(x.shape[:axis]),
-        x.shape[axis],
-        math.prod(x.shape[axis + 1 :]),
-    )
 
 
 def _movable(x: Operand) -> bool:

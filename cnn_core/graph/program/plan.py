@@ -8,7 +8,7 @@ import numpy as np
 
 from ..trace import Call, Graph, Operand, Value
 from ..variable import Variable
-from . import kernels
+from . import folds, kernels
 from .passes import VIEWS, Chain
 
 ALIGNMENT = 64
@@ -230,7 +230,9 @@ def _reads_before_writing(call: Call) -> bool:
 def temporary_bytes(call: Call) -> int:
     """Return the scratch that a call's instructions need in the arena."""
     if call.name in ("argmax", "argmin"):
-        return call.outputs[0].size * 8
+        return kernels.rounded(call.outputs[0].size * 8) + kernels.turned_bytes(call)
+    if call.name in folds.NAMES:
+        return folds.scratch_bytes(call)
     if call.name.startswith("sparse_categorical_crossentropy"):
         labels = call.inputs[-2]
         return 0 if labels.dtype == np.int64 else labels.size * 8
