@@ -279,6 +279,26 @@ cdef class Program:
         self._refer(&t.p.b, b)
         self._refer(&t.y, y)
 
+    def products(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
+                 bint transpose_b, c, shape, a_steps, b_steps):
+        """c (*shape, m, n) = a @ b; steps in elements along each axis of shape."""
+        cdef matmul_task *t = <matmul_task *>self._add(
+            DO_MATMUL, sizeof(matmul_task), 0)
+        cdef float mark_a, mark_b
+        _product_of_rows(&t.p, m, n, k, transpose_a, transpose_b)
+        t.p.a = &mark_a
+        t.p.b = &mark_b
+        t.ndim = len(shape)
+        for i in range(t.ndim):
+            t.shape[i], t.a_step[i], t.b_step[i] = shape[i], a_steps[i], b_steps[i]
+        prepare_matmul(t)
+        if t.p.a == &mark_b:
+            a, b = b, a
+        t.p.a = t.p.b = NULL
+        self._refer(&t.p.a, a)
+        self._refer(&t.p.b, b)
+        self._refer(&t.p.c, c)
+
     def cast(self, int64_t n, x, str source, y, str target):
         """y = x as another type, n elements."""
         cdef typed_task *t = self._add_typed(_cast_part, n)
@@ -352,6 +372,23 @@ cdef class Program:
         self._refer(&t.x, x)
         self._refer(&t.y, y)
 
+    def fold(self, str op, str dtype, int64_t outer, int64_t n, int64_t inner, x, y,
+             bint running=False):
+        """y (outer, inner) = fold of x (outer, n, inner), whole numbers.
+
+        With `running`, y (outer, n, inner) is what came out after each step, for sums
+        and products of any numbers.
+        """
+        cdef cnn_fold_task *t = <cnn_fold_task *>self._add(
+            DO_FOLD, sizeof(cnn_fold_task), outer)
+        self.code[self.count - 1].part = cnn_run_part if running else cnn_fold_part
+        t.type = _TYPES[dtype]
+        t.op = _TYPED_OPS[op]
+        t.n = n
+        t.inner = inner
+        self._refer(&t.x, x)
+        self._refer(&t.y, y)
+
     def one_hot(self, str dtype, int64_t rows, int64_t classes, labels, y):
         """y (rows, classes) = 1 at the int64 label of each row, 0 elsewhere."""
         cdef one_hot_task *t = <one_hot_task *>self._add(
@@ -360,6 +397,42 @@ cdef class Program:
         t.classes = classes
         self._refer(&t.labels, labels)
         self._refer(&t.y, y)
+
+    def take(self, int64_t outer, int64_t n, int64_t count, int64_t nbytes, x, indices,
+             y, otherwise):
+        """y (outer, count) = rows of nbytes of x (outer, n) at int64 indices.
+
+        `otherwise` is called if an index is out of range.
+        """
+        cdef pick_task *t = self._add_index(
+            outer, n, count, nbytes, x, indices, y, otherwise)
+        t.part = NULL
+
+    def add_rows(self, str dtype, int64_t outer, int64_t n, int64_t count,
+                 int64_t columns, x, indices, y, otherwise):
+        """y (outer, n, columns) = 0, then y[:, indices] += x, index after index.
+
+        `otherwise` is called if an index is out of range.
+        """
+        cdef pick_task *t = self._add_index(
+            outer, n, count, columns, x, indices, y, otherwise)
+        t.part = cnn_add_rows_f32 if dtype == "float32" else cnn_add_rows_f64
+
+    cdef pick_task *_add_index(
+        self, int64_t outer, int64_t n, int64_t count, int64_t row, x, indices, y,
+        otherwise
+    ) except NULL:
+        cdef pick_task *t = <pick_task *>self._add(DO_PICK, sizeof(pick_task), 0)
+        t.rows.outer = outer
+        t.rows.n = n
+        t.rows.count = count
+        t.rows.row = row
+        t.otherwise = <void *>otherwise
+        self.calls.append(otherwise)
+        self._refer(&t.rows.indices, indices)
+        self._refer(&t.rows.source, x)
+        self._refer(&t.rows.to, y)
+        return t
 
     def load(self, int64_t rows, int64_t elements, x, str source, y, str target,
              index=None):
@@ -469,7 +542,6 @@ cdef class Program:
         with nogil:
             for step in range(first, first + count):
                 _execute(self.code, self.count, step, step + 1 < first + count)
-
 
     def profile(self, int64_t first, int64_t count):
         """Run steps one instruction at a time; return the seconds spent in each."""

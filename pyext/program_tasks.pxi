@@ -23,6 +23,19 @@ cdef extern from "copy.h" nogil:
     void cnn_prefetch(const char *x, int64_t size)
 
 
+cdef extern from "folds.h" nogil:
+    ctypedef struct cnn_fold_task:
+        cnn_type type
+        cnn_typed_op op
+        int64_t n
+        int64_t inner
+        const char *x
+        char *y
+
+    void cnn_fold_part(void *task, int64_t begin, int64_t end)
+    void cnn_run_part(void *task, int64_t begin, int64_t end)
+
+
 cdef dict _FOLDS = {
     "sum": FOLD_SUM, "mean": FOLD_MEAN, "max": FOLD_MAX, "min": FOLD_MIN,
 }
@@ -42,6 +55,8 @@ cdef enum Kind:
     DO_TYPED
     DO_COPY
     DO_ONE_HOT
+    DO_PICK
+    DO_FOLD
     DO_LOAD
     DO_STORE
     DO_UNIFORM
@@ -97,6 +112,13 @@ cdef struct one_hot_task:
     int64_t classes
     const int64_t *labels
     char *y
+
+
+# Rows taken, or added (then `part` does it).
+cdef struct pick_task:
+    cnn_index_task rows
+    cnn_task_fn part
+    void *otherwise
 
 
 cdef struct uniform_task:
@@ -204,6 +226,8 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
     cdef broadcast_task *pair
     cdef cnn_copy_task *copy
     cdef one_hot_task *hot
+    cdef cnn_fold_task *folded
+    cdef pick_task *pick
     cdef fold_task *fold
     cdef matmul_task *product
     cdef uniform_task *uniform
@@ -253,6 +277,19 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
         elif at.kind == DO_ONE_HOT:
             hot = <one_hot_task *>at.task
             cnn_one_hot(hot.type, at.n, hot.classes, hot.labels, hot.y)
+        elif at.kind == DO_PICK:
+            pick = <pick_task *>at.task
+            if not cnn_indices_fit(&pick.rows):
+                with gil:
+                    (<object>pick.otherwise)()
+            elif pick.part == NULL:
+                run_take(&pick.rows)
+            else:
+                run_add_rows(pick.part, &pick.rows)
+        elif at.kind == DO_FOLD:
+            folded = <cnn_fold_task *>at.task
+            cnn_parallel_for(at.n, GRAIN // (folded.n * folded.inner) + 1, at.part,
+                             folded)
         elif at.kind == DO_LOAD:
             _load(<load_task *>at.task, step, more)
         elif at.kind == DO_STORE:

@@ -80,8 +80,8 @@ class Program:
 
     @property
     def can_fail(self) -> bool:
-        """Whether a step has operations in Python, which may raise."""
-        return bool(self.lowering.fallbacks)
+        """Whether a step may raise when it has changed variables already."""
+        return self.lowering.can_fail
 
     # --- preparation ---
 
