@@ -7,6 +7,7 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 cdef class Program:
     """A list of prepared kernel calls on numbered slots; slot 0 is the arena."""
 
+    cdef const cnn_kernel_table *table  # whose kernels and plans the tasks hold
     cdef instruction *code
     cdef int64_t count
     cdef int64_t capacity
@@ -19,6 +20,7 @@ cdef class Program:
     cdef list calls  # Python callables, kept alive
 
     def __cinit__(self):
+        self.table = cnn_table
         self.bound = [None]
         self.bases = [0]
         self.calls = []
@@ -42,13 +44,13 @@ cdef class Program:
     cdef void *_add(self, Kind kind, size_t size, int64_t n) except NULL:
         cdef instruction *code
         cdef void *task
+        cdef int64_t capacity = 2 * self.capacity + 16
         if self.count == self.capacity:
-            self.capacity = 2 * self.capacity + 16
-            code = <instruction *>realloc(
-                self.code, self.capacity * sizeof(instruction))
+            code = <instruction *>realloc(self.code, capacity * sizeof(instruction))
             if code == NULL:
                 raise MemoryError()
             self.code = code
+            self.capacity = capacity
         task = calloc(1, size)
         if task == NULL:
             raise MemoryError()
@@ -60,18 +62,19 @@ cdef class Program:
 
     cdef int _refer(self, void *field, operand) except -1:
         cdef reference *grown
+        cdef int64_t capacity = 2 * self.reference_capacity + 32
         if self.starts != NULL:
             raise ValueError("Program: all instructions come before the first array")
         while len(self.bound) <= operand[0]:
             self.bound.append(None)
             self.bases.append(0)
         if self.reference_count == self.reference_capacity:
-            self.reference_capacity = 2 * self.reference_capacity + 32
             grown = <reference *>realloc(
-                self.references, self.reference_capacity * sizeof(reference))
+                self.references, capacity * sizeof(reference))
             if grown == NULL:
                 raise MemoryError()
             self.references = grown
+            self.reference_capacity = capacity
         self.references[self.reference_count].field = <char **>field
         self.references[self.reference_count].slot = operand[0]
         self.references[self.reference_count].offset = operand[1]
@@ -536,6 +539,11 @@ cdef class Program:
     def run(self, int64_t first, int64_t count):
         """Run the steps first .. first + count - 1."""
         cdef int64_t step
+        if self.table != cnn_table:
+            raise RuntimeError(
+                f"Program.run: built for {self.table.isa.decode()}, but the set of "
+                f"instructions is now {isa()}; build it anew after set_isa"
+            )
         for slot, array in enumerate(self.bound):
             if array is None:
                 raise ValueError(f"Program.run: slot {slot} is not bound")
