@@ -4,6 +4,9 @@ cdef extern from "workspace.h" nogil:
     void *cnn_workspace(size_t nbytes)
 
 
+from libc.string cimport memset
+
+
 cdef enum:
     THREAD_FLOPS = 524288  # floating-point operations that pay for one more thread
     PART_FLOPS = 262144  # fewest operations in a part, the unit that threads take
@@ -89,7 +92,7 @@ cdef void prepare_matmul(matmul_task *t) noexcept nogil:
     cdef double flops
     cdef int64_t parts
     cdef int i
-    if p.n == 1 and p.m > 1:
+    if p.n == 1 and p.m > 1 and not p.packed:
         # a column is computed as the row b.T @ a.T: vectors run along M
         p.n = p.m
         p.m = 1
@@ -160,6 +163,65 @@ cdef void run_matmul(matmul_task *t, float *scratch) noexcept nogil:
         _matmul_part(t, 0, 0)
     else:
         cnn_parallel_parts(t.parts, t.threads, _matmul_part, t)
+
+
+# The matrix b of a product, written in panels before it.
+cdef struct pack_task:
+    cnn_matmul p
+    cnn_matmul_plan plan
+    float *y
+
+
+cdef void _product_of_rows(cnn_matmul *p, int64_t m, int64_t n, int64_t k,
+                           bint transpose_a, bint transpose_b) noexcept nogil:
+    """Fill sizes and strides of a product of contiguous matrices."""
+    p.m = m
+    p.n = n
+    p.k = k
+    # the stride of an axis of length 1 is arbitrary
+    p.a_row = (1 if transpose_a else k) if m > 1 else 0
+    p.a_col = (m if transpose_a else 1) if k > 1 else 1
+    p.b_row = (1 if transpose_b else n) if k > 1 else n
+    p.b_col = (k if transpose_b else 1) if n > 1 else 1
+    p.c_row = n
+    p.bias_col = 1
+
+
+cdef void _pack_part(void *ctx, int64_t first, int64_t last) noexcept nogil:
+    cdef pack_task *t = <pack_task *>ctx
+    cnn_table.matmul_pack_f32(&t.p, &t.plan, first, last, t.y)
+
+
+cdef void prepare_pack(pack_task *t, int64_t m, int64_t n, int64_t k,
+                       bint transpose_b) noexcept nogil:
+    _product_of_rows(&t.p, m, n, k, False, transpose_b)
+    t.p.packed = 1
+    cnn_table.matmul_plan_f32(&t.p, &t.plan)
+
+
+cdef void run_pack(pack_task *t) noexcept nogil:
+    cdef int64_t column = t.p.k * t.plan.panel
+    cnn_parallel_for(t.plan.all_cols // t.plan.panel, GRAIN // column + 1,
+                     _pack_part, t)
+
+
+def packed_size(int64_t m, int64_t n, int64_t k, transpose_b=False) -> int:
+    """Bytes of `b` in panels for Program.pack_b, or 0 where that is not worth it.
+
+    Args:
+        m: rows of the product, 1 or more.
+        n: columns of the product, 1 or more.
+        k: inner length.
+        transpose_b: whether `b` is (n, k) instead of (k, n).
+
+    Returns:
+        A multiple of 4; it depends on the sizes and the instruction set only. 0 where a
+        product reads `b` as it lies about as fast as it would read panels.
+    """
+    cdef pack_task t
+    memset(&t, 0, sizeof(t))
+    prepare_pack(&t, m, n, k, transpose_b)
+    return 4 * k * t.plan.all_cols if t.plan.pays else 0
 
 
 # ---- on arrays --------------------------------------------------------------------
@@ -247,6 +309,7 @@ def matmul(a, b, bias=None, transpose_a=False, transpose_b=False, activation=Non
     p.a_col = _stride(x, na - 2 if swap_a else na - 1) if p.k > 1 else 1
     p.b_col = _stride(y, nb - 2 if swap_b else nb - 1) if p.n > 1 else 1
     p.b_row = _stride(y, nb - 1 if swap_b else nb - 2) if p.k > 1 else p.n
+    p.packed = 0
     p.bias = NULL
     p.bias_col = 1
     if bias is not None:

@@ -164,22 +164,19 @@ cdef class Program:
         self._refer(&t.y, y)
 
     def matmul(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
-               bint transpose_b, c, bias=None, activation=None):
-        """c (m, n) = activation(a @ b + bias), contiguous matrices."""
+               bint transpose_b, c, bias=None, activation=None, bint packed=False):
+        """c (m, n) = activation(a @ b + bias), contiguous matrices.
+
+        With `packed`, b is the place that pack_b wrote for the same (m, n, k); the
+        result has the same bits, and transpose_b is not looked at.
+        """
         cdef matmul_task *t = <matmul_task *>self._add(
             DO_MATMUL, sizeof(matmul_task), 0)
         cdef float mark_a, mark_b
-        t.p.m = m
-        t.p.n = n
-        t.p.k = k
+        _product_of_rows(&t.p, m, n, k, transpose_a, transpose_b)
         t.p.a = &mark_a
         t.p.b = &mark_b
-        t.p.a_row = (1 if transpose_a else k) if m > 1 else 0
-        t.p.a_col = (m if transpose_a else 1) if k > 1 else 1
-        t.p.b_row = (1 if transpose_b else n) if k > 1 else n
-        t.p.b_col = (k if transpose_b else 1) if n > 1 else 1
-        t.p.c_row = n
-        t.p.bias_col = 1
+        t.p.packed = packed
         t.p.activation = <cnn_activation>(
             <int>(0 if activation is None else _ACTIVATIONS[activation]))
         prepare_matmul(t)
@@ -191,6 +188,19 @@ cdef class Program:
         self._refer(&t.p.c, c)
         if bias is not None:
             self._refer(&t.p.bias, bias)
+
+    def pack_b(self, int64_t m, int64_t n, int64_t k, b, bint transpose_b, y):
+        """y = b, (k, n) or (n, k) with transpose_b, in the panels that matmul reads.
+
+        Ask packed_size(m, n, k, transpose_b) whether that pays and how many bytes y
+        has. The panels serve products of these m, n and k on the instruction set in
+        use when they were written; run again when b has changed.
+        """
+        cdef pack_task *t = <pack_task *>self._add(DO_PACK, sizeof(pack_task), 0)
+        prepare_pack(t, m, n, k, transpose_b)
+        t.p.b = NULL
+        self._refer(&t.p.b, b)
+        self._refer(&t.y, y)
 
     def cast(self, int64_t n, x, str source, y, str target):
         """y = x as another type, n elements."""

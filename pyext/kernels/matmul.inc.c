@@ -147,10 +147,11 @@ static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) 
     }
     plan->panel = vectors * CNN_VLEN;
     const int large = m > 2 * CNN_MATMUL_ROWS && n > CNN_MATMUL_PACK_SIZE / m;
-    plan->pack_b = large || p->b_col != 1 || p->b_row < 1;
+    plan->pack_b = !p->packed && (large || p->b_col != 1 || p->b_row < 1);
+    plan->panels = p->packed || plan->pack_b;
     /* With few rows a packed panel is used up at once: let it stay in L1. */
     plan->block_cols = plan->panel;
-    if (plan->pack_b && m > 2 * CNN_MATMUL_ROWS)
+    if (plan->panels && m > 2 * CNN_MATMUL_ROWS)
         plan->block_cols = CNN_MATMUL_BLOCK_COLS / plan->panel * plan->panel;
     /* Rows of A are read in place, as long as they are not so many, and so far apart,
      * that they evict each other. A column of A is a new line, maybe a new page, at
@@ -158,14 +159,19 @@ static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) 
     const int by_column = k > 64 && (n > 4 * plan->panel || p->a_col >= 2048);
     const int by_row = CNN_MATMUL_ROWS > 8 && n > 256 && k > 1024;
     plan->pack_a = large && (p->a_col == 1 ? by_row : by_column);
-    plan->dots = m == 1 && p->b_row == 1 && p->b_col != 1;
+    plan->dots = !p->packed && m == 1 && p->b_row == 1 && p->b_col != 1;
     /* A long narrow B is packed once for all chunks of K: then a few rows of A are read
      * to their end, and their part of c stays in cache from chunk to chunk. */
-    const int64_t padded = (n + plan->panel - 1) / plan->panel * plan->panel;
-    plan->keep_b = plan->pack_b && k > CNN_MATMUL_CHUNK &&
-                   padded <= (int64_t)CNN_MATMUL_BLOCK_COLS * CNN_MATMUL_CHUNK / k;
+    plan->all_cols = (n + plan->panel - 1) / plan->panel * plan->panel;
+    plan->keep_b =
+        plan->panels && k > CNN_MATMUL_CHUNK &&
+        plan->all_cols <= (int64_t)CNN_MATMUL_BLOCK_COLS * CNN_MATMUL_CHUNK / k;
     if (plan->keep_b)
-        plan->block_cols = padded;
+        plan->block_cols = plan->all_cols;
+    /* One panel of a row-major B is as good in place; with many rows the copy is a small
+     * part of the work. */
+    plan->pays =
+        n > 1 && m <= 1024 && (p->b_col != 1 || plan->all_cols > plan->panel);
     plan->packed_b = plan->pack_b ? plan->block_cols * (plan->keep_b ? k : steps) : 0;
     plan->scratch = CNN_MATMUL_TAIL_FLOATS + plan->packed_b;
     if (plan->pack_a)
@@ -257,6 +263,18 @@ static void CNN_FN(pack_a)(const cnn_matmul *p, int64_t rows, int64_t count, int
     }
 }
 
+static void CNN_FN(matmul_pack_f32)(const cnn_matmul *p, const cnn_matmul_plan *plan,
+                                    int64_t first, int64_t last, float *y) {
+    const int64_t n0 = first * plan->panel;
+    const int64_t n1 = last * plan->panel < p->n ? last * plan->panel : p->n;
+    for (int64_t k0 = 0; k0 < p->k; k0 += CNN_MATMUL_CHUNK) {
+        const int64_t left = p->k - k0;
+        const int64_t steps = left < CNN_MATMUL_CHUNK ? left : CNN_MATMUL_CHUNK;
+        CNN_FN(pack_b)(steps, n1 - n0, p->b + k0 * p->b_row + n0 * p->b_col, p->b_row,
+                       p->b_col, y + k0 * plan->all_cols + n0 * steps, plan->panel);
+    }
+}
+
 static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan *plan,
                                      int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                                      float *scratch) {
@@ -289,7 +307,10 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                 job.b_row = p->b_row;
                 job.first = k0 == 0;
                 job.activation = last ? p->activation : CNN_LINEAR;
-                if (plan->pack_b) {
+                if (p->packed) {
+                    b = p->b + k0 * plan->all_cols + nb * steps;
+                    job.b_row = panel;
+                } else if (plan->pack_b) {
                     float *panels = packed_b + (plan->keep_b ? k0 * padded : 0);
                     if (t0 == 0)
                         CNN_FN(pack_b)(steps, cols, b, p->b_row, p->b_col, panels, panel);
@@ -316,7 +337,7 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                     }
                     for (int64_t j = 0; j < cols; j += panel)
                         CNN_FN(panel_f32)(
-                            &job, height, a, plan->pack_b ? b + j * steps : b + j,
+                            &job, height, a, plan->panels ? b + j * steps : b + j,
                             bias ? bias + (nb + j) * p->bias_col : NULL,
                             p->c + i * p->c_row + nb + j,
                             cols - j < panel ? cols - j : panel);
