@@ -88,6 +88,11 @@ class Program:
         """Whether a step has operations in Python, which may raise."""
         return bool(self.lowering.fallbacks)
 
+    @property
+    def is_current(self) -> bool:
+        """Whether it was made for the instruction set and the threads now in use."""
+        return bool(self._native.is_current)
+
     # --- preparation ---
 
     def _emit(self, sources: Sequence[str] | None, indexed: bool) -> None:
