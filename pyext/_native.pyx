@@ -16,5 +16,6 @@ include "sorting.pxi"
 include "threads.pxi"
 include "program_tasks.pxi"
 include "program.pxi"
+include "program_run.pxi"
 
 _start()

@@ -1,28 +1,9 @@
-# The native executor: prepared kernel calls, run one after the other without the GIL.
+# Building a program: prepared kernel calls, one after the other; program_run.pxi runs it.
 
-from cpython.pythread cimport (
-    NOWAIT_LOCK,
-    WAIT_LOCK,
-    PyThread_acquire_lock,
-    PyThread_allocate_lock,
-    PyThread_free_lock,
-    PyThread_release_lock,
-    PyThread_type_lock,
-)
-from cpython.ref cimport PyObject
 from libc.stdlib cimport calloc, free, realloc
 
 
-cdef extern from "numpy/arrayobject.h":
-    cnp.ndarray PyArray_NewLikeArray(cnp.ndarray, int, PyObject *, int)
-    cnp.ndarray PyArray_NewCopy(cnp.ndarray, int)
-
-
-cdef extern from "Python.h":
-    Py_ssize_t Py_REFCNT(object)
-
-
-cdef class Program:
+cdef class Instructions:
     """A list of prepared kernel calls on numbered slots; slot 0 is the arena."""
 
     cdef instruction *code
@@ -31,33 +12,15 @@ cdef class Program:
     cdef reference *references
     cdef int64_t reference_count
     cdef int64_t reference_capacity
+    cdef int64_t *starts  # of each slot's references, once they are sorted by slot
     cdef list bound  # the array of every slot
     cdef list bases  # address that the tasks have for every slot
     cdef list calls  # Python callables, kept alive
-    cdef PyThread_type_lock lock  # one run at a time: the arena is one
-    cdef const cnn_kernel_table *table  # whose kernels the tasks call
-    cdef int threads  # for which the tasks are cut into parts
-    # what a run binds, and lets go of at its end
-    cdef list variables  # (variable, slot, whether it is written)
-    cdef list data  # (slot, type number, dtype)
-    cdef list results  # slots
-    cdef list outputs  # (slot, offset, an array of shape and dtype)
-    cdef int index  # slot of the row numbers, or -1
 
     def __cinit__(self):
         self.bound = [None]
         self.bases = [0]
         self.calls = []
-        self.variables = []
-        self.data = []
-        self.results = []
-        self.outputs = []
-        self.index = -1
-        self.table = cnn_table
-        self.threads = cnn_num_threads()
-        self.lock = PyThread_allocate_lock()
-        if self.lock == NULL:
-            raise MemoryError()
 
     def __dealloc__(self):
         cdef int64_t i
@@ -68,8 +31,7 @@ cdef class Program:
                 free(self.code[i].task)
         free(self.code)
         free(self.references)
-        if self.lock != NULL:
-            PyThread_free_lock(self.lock)
+        free(self.starts)
 
     def __len__(self):
         return self.count
@@ -103,6 +65,8 @@ cdef class Program:
 
     cdef int _refer(self, void *field, operand) except -1:
         cdef reference *grown
+        if self.starts != NULL:
+            raise ValueError("Program: all instructions come before the first array")
         self._reserve(operand[0])
         if self.reference_count == self.reference_capacity:
             self.reference_capacity = 2 * self.reference_capacity + 32
@@ -117,12 +81,26 @@ cdef class Program:
         self.reference_count += 1
         return 0
 
-    def map(self, str kernel, int64_t n, inputs, y, float p=0, float q=0):
-        """y = kernel(*inputs): float32 arrays of n elements."""
+    def map(self, str kernel, int64_t n, inputs, y, float p=0, float q=0, g=None):
+        """y = kernel(*inputs): float32 arrays of n elements.
+
+        A loss with its gradient takes (cotangent, target, output); it writes the losses
+        to y and the gradient to g.
+        """
         cdef int k
         cdef map_task *t = <map_task *>self._add(DO_MAP, sizeof(map_task), n)
-        cdef ChainKind kind = _chain_kind(kernel, &t.fn)
         cdef instruction *at = self.code + self.count - 1
+        cdef ChainKind kind
+        if g is not None:
+            if _signature(kernel, &t.fn) != "loss_with_grad":
+                raise ValueError(f"Program.map: {kernel} writes no gradient to g")
+            at.part = _loss_with_grad_part
+            self._refer(&t.g, g)
+            for k, operand in enumerate(inputs):
+                self._refer(&t.a + k, operand)
+            self._refer(&t.y, y)
+            return
+        kind = _chain_kind(kernel, &t.fn)
         if kind == CHAIN_UNARY:
             at.part = _unary_part
         elif kind == CHAIN_UNARY_P:
@@ -165,8 +143,11 @@ cdef class Program:
         self._refer(&t.y, y)
 
     def rows(self, str kernel, int64_t rows, int64_t n, y, a=None, b=None, c=None,
-             labels=None):
-        """One call per row of n elements: softmax, losses, arg-extremes."""
+             labels=None, g=None):
+        """One call per row of n elements: softmax, losses, arg-extremes.
+
+        A loss with its gradient writes the losses to y and the gradient to g.
+        """
         cdef int k
         cdef rows_task *t = <rows_task *>self._add(DO_ROWS, sizeof(rows_task), rows)
         cdef instruction *at = self.code + self.count - 1
@@ -184,6 +165,10 @@ cdef class Program:
             at.part = _labelloss_part
         elif signature == "labelloss_grad":
             at.part = _labelloss_grad_part
+        elif signature == "rowloss_with_grad":
+            at.part = _rowloss_with_grad_part
+        elif signature == "labelloss_with_grad":
+            at.part = _labelloss_with_grad_part
         elif signature == "index":
             at.part = _index_part
         else:
@@ -193,6 +178,11 @@ cdef class Program:
                 self._refer(&t.a + k, operand)
         if labels is not None:
             self._refer(&t.labels, labels)
+        if (g is not None) != signature.endswith("_with_grad"):
+            raise ValueError(f"Program.rows: g is for a loss with its gradient, "
+                             f"got kernel {kernel} and g={g}")
+        if g is not None:
+            self._refer(&t.g, g)
         self._refer(&t.index if signature == "index" else <void *>&t.y, y)
 
     def reduce(self, str fold, int64_t outer, int64_t n, int64_t inner, x, y):
@@ -398,159 +388,6 @@ cdef class Program:
         free(self.code[self.count - 1].task)
         self.code[self.count - 1].task = <void *>function
         self.calls.append(function)
-
-    def arguments(self, variables, data, results, outputs, index=None):
-        """Say what `run` binds.
-
-        Args:
-            variables: tuples (variable, slot, whether the program writes it).
-            data: pairs (slot, dtype), one for each input.
-            results: slots of the arrays that take the outputs of all steps.
-            outputs: tuples (operand, array of shape and dtype): what `run` returns.
-            index: slot of the row numbers.
-        """
-        self.variables = list(variables)
-        self.data = [(slot, dtype.num, dtype) for slot, dtype in data]
-        self.results = list(results)
-        self.outputs = [(slot, offset, like) for (slot, offset), like in outputs]
-        self.index = -1 if index is None else index
-        for slot, _, _ in self.outputs:  # no instruction need refer to it
-            self._reserve(slot)
-
-    # ---- running ----
-
-    def bind(self, int slot, cnp.ndarray array):
-        """Let a slot be an array, which is kept alive until it is released."""
-        if slot >= len(self.bound):
-            return
-        if not cnp.PyArray_IS_C_CONTIGUOUS(array):
-            raise ValueError("Program.bind: expected a contiguous array")
-        self._bind(slot, array)
-
-    cdef int _bind(self, int slot, cnp.ndarray array) except -1:
-        cdef int64_t i
-        cdef char *base = <char *>cnp.PyArray_DATA(array)
-        if slot >= len(self.bound):
-            return 0
-        if self.bases[slot] != <size_t>base:
-            for i in range(self.reference_count):
-                if self.references[i].slot == slot:
-                    self.references[i].field[0] = base + self.references[i].offset
-            self.bases[slot] = <size_t>base
-        self.bound[slot] = array
-        return 0
-
-    cdef int _bind_variables(self) except -1:
-        cdef cnp.ndarray array
-        cdef int slot
-        cdef bint written
-        for variable, slot, written in self.variables:
-            array = variable._array
-            if written:
-                # Tensors read before must keep their values: work on a copy if anyone
-                # but the variable holds the array, or the memory that it shows.
-                if (Py_REFCNT(array) > 2 or not cnp.PyArray_ISCARRAY(array)
-                        or not cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA)):
-                    array = PyArray_NewCopy(array, cnp.NPY_CORDER)
-                    variable._array = array
-            elif not cnp.PyArray_ISCARRAY_RO(array):
-                array = _contiguous(array)
-                variable._array = array
-            self._bind(slot, array)
-        return 0
-
-    cdef int _bind_data(self, data, index, results) except -1:
-        cdef cnp.ndarray array
-        cdef int slot, number
-        if len(data) != len(self.data) or len(results) != len(self.results):
-            raise ValueError("Program.run: expected an array for every input")
-        for given, (slot, number, dtype) in zip(data, self.data):
-            array = given
-            if not (cnp.PyArray_TYPE(array) == number
-                    and cnp.PyArray_ISCARRAY_RO(array)):
-                array = _contiguous(array.astype(dtype))
-            self._bind(slot, array)
-        if self.index >= 0:
-            array = index
-            if not (cnp.PyArray_TYPE(array) == cnp.NPY_INT64
-                    and cnp.PyArray_ISCARRAY_RO(array)):
-                array = _contiguous(array.astype("int64"))
-            self._bind(self.index, array)
-        for given, slot in zip(results, self.results):
-            self.bind(slot, given)
-        return 0
-
-    cdef list _returned(self):
-        """Copies of the outputs."""
-        cdef cnp.ndarray like, array
-        cdef int slot
-        cdef int64_t offset
-        found = []
-        for slot, offset, like in self.outputs:
-            array = PyArray_NewLikeArray(like, cnp.NPY_CORDER, NULL, 0)
-            memcpy(cnp.PyArray_DATA(array),
-                   <char *>cnp.PyArray_DATA(<cnp.ndarray>self.bound[slot]) + offset,
-                   cnp.PyArray_NBYTES(array))
-            found.append(array)
-        return found
-
-    cdef int _let_go(self) except -1:
-        """Hold no array of others between runs."""
-        cdef int slot
-        for variable, slot, written in self.variables:
-            self.release(slot)
-        for slot, _, _ in self.data:
-            self.release(slot)
-        for slot in self.results:
-            self.release(slot)
-        if self.index >= 0:
-            self.release(self.index)
-        return 0
-
-    def release(self, int slot):
-        """Let go of a slot's array; it has to be bound again before the next run."""
-        if slot < len(self.bound):
-            self.bound[slot] = None
-
-    def array(self, int slot):
-        """Return the array that a slot is bound to, or None."""
-        return self.bound[slot] if slot < len(self.bound) else None
-
-    @property
-    def is_current(self) -> bool:
-        """Whether instruction set and number of threads are those it was made for."""
-        return self.table == cnn_table and self.threads == cnn_num_threads()
-
-    def run(self, int64_t first, int64_t count, data=(), index=None, results=()):
-        """Run the steps first .. first + count - 1.
-
-        Args:
-            first: first step.
-            count: number of steps.
-            data: the array behind each input.
-            index: row numbers.
-            results: arrays for the outputs of all steps.
-
-        Returns:
-            New arrays: the outputs of the last step.
-        """
-        cdef int64_t step
-        if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
-            with nogil:
-                PyThread_acquire_lock(self.lock, WAIT_LOCK)
-        try:
-            self._bind_variables()
-            self._bind_data(data, index, results)
-            for array in self.bound:
-                if array is None:
-                    raise ValueError("Program.run: a slot is not bound")
-            with nogil:
-                for step in range(first, first + count):
-                    _execute(self.code, self.count, step, step + 1 < first + count)
-            return self._returned()
-        finally:
-            self._let_go()
-            PyThread_release_lock(self.lock)
 
 
 cdef str _signature(str kernel, void **fn):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from ... import tree
+from ..errors import name_operation, name_scope
 from ..tensor import Tensor
 from ..trace import Call, Graph, Operand, Spec, TraceError, Value, trace
 from .lower import Lowering
@@ -44,7 +45,7 @@ class Program:
         sources: dtype of the array behind each input; that of the input by default.
         indexed: whether rows are taken by an index.
         stores: whether the outputs of all steps are kept, one after the other.
-        fuse: whether elementwise calls are fused.
+        without: names of the passes that are left out, see `passes.PASSES`.
 
     Attributes:
         pace: steps that the caller should run at once; it is the caller's to adjust.
@@ -56,11 +57,11 @@ class Program:
         sources: Sequence[str] | None = None,
         indexed: bool = False,
         stores: bool = False,
-        fuse: bool = True,
+        without: Collection[str] = (),
     ) -> None:
         from ...backend.compiled import native
 
-        self.graph = optimize(graph, chains=fuse)
+        self.graph = optimize(graph, without)
         self.plan = Plan(self.graph)
         self._native = native.Program()
         self._written = {
@@ -140,7 +141,12 @@ class Program:
 
         def run() -> None:
             arrays = [self._array(x) for x in call.inputs]
-            results = call.primitive.run(*arrays, **call.attrs)
+            try:
+                results = call.primitive.run(*arrays, **call.attrs)
+            except Exception as error:
+                name_operation(error, call.name)
+                name_scope(error, call.scope)
+                raise
             results = results if isinstance(results, tuple) else (results,)
             for value, result in zip(call.outputs, results, strict=True):
                 self._array(value)[...] = result

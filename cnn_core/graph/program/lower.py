@@ -11,8 +11,8 @@ import numpy as np
 from ... import shapes
 from ..trace import Call, Operand, Value
 from . import kernels
+from .chains import Chain
 from .moves import Moves
-from .passes import Chain
 from .plan import Plan
 
 _FLOAT32 = np.dtype("float32")

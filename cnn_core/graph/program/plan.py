@@ -9,7 +9,7 @@ import numpy as np
 from ..trace import Call, Graph, Operand, Value
 from ..variable import Variable
 from . import kernels
-from .passes import VIEWS, Chain
+from .chains import Chain
 
 ALIGNMENT = 64
 ARENA = 0  # slot of the arena
@@ -83,7 +83,7 @@ class Plan:
 
     def _follow_views(self) -> None:
         for call in self.graph.calls:
-            if call.name in VIEWS and isinstance(call.inputs[0], Value):
+            if call.name in kernels.VIEWS and isinstance(call.inputs[0], Value):
                 self._roots[id(call.outputs[0])] = call.inputs[0]
 
     # --- variables ---
