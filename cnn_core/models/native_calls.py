@@ -106,8 +106,6 @@ class NativeCalls:
         except Exception:  # that of an operation in Python; eagerly it names the layer
             return None
         context.serial = model.__dict__["_call_serial"] = next_serial()
-        if type(program.graph.structure) is Tensor:
-            return Tensor(outputs[0])
         return program.structured([Tensor(a) for a in outputs])
 
     # --- what may be compiled ---

@@ -48,6 +48,7 @@ class Program:
         without: names of the passes that are left out, see `passes.PASSES`.
 
     Attributes:
+        stores: whether the outputs of all steps are kept.
         pace: steps that the caller should run at once; it is the caller's to adjust.
     """
 
@@ -67,7 +68,7 @@ class Program:
         self._written = {
             v for v, x in self.graph.writes.items() if x is not self.graph.reads[v]
         }
-        self._stores = stores
+        self.stores = stores
         self.pace = 1.0
         self.arena = _aligned(self.plan.arena_bytes)
         self._emit(sources, indexed)
@@ -126,7 +127,7 @@ class Program:
             native.cast(variable.size, plan.place(x), dtype, place, dtype)
             self.lowering.note(f"{variable.path} = {x!r}")
         self._result_slots = []
-        if self._stores:
+        if self.stores:
             for x in self.graph.outputs:
                 slot = plan.new_slot()
                 self._result_slots.append(slot)
@@ -197,6 +198,8 @@ class Program:
 
     def structured(self, leaves: Sequence[Any]) -> Any:
         """Return outputs in the nesting of the traced function's results."""
+        if type(self.graph.structure) is Tensor:
+            return leaves[0]
         given = iter(leaves)
         return tree.pack_sequence_as(
             self.graph.structure,
