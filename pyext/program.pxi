@@ -1,10 +1,9 @@
-# The native executor: prepared kernel calls, run one after the other without the GIL.
+# Building a program: prepared kernel calls, one after the other; program_run.pxi runs it.
 
 from libc.stdlib cimport calloc, free, realloc
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 
-cdef class Program:
+cdef class Instructions:
     """A list of prepared kernel calls on numbered slots; slot 0 is the arena."""
 
     cdef const cnn_kernel_table *table  # whose kernels and plans the tasks hold
@@ -60,14 +59,18 @@ cdef class Program:
         self.count += 1
         return task
 
+    cdef int _reserve(self, int slot) except -1:
+        while len(self.bound) <= slot:
+            self.bound.append(None)
+            self.bases.append(0)
+        return 0
+
     cdef int _refer(self, void *field, operand) except -1:
         cdef reference *grown
         cdef int64_t capacity = 2 * self.reference_capacity + 32
         if self.starts != NULL:
             raise ValueError("Program: all instructions come before the first array")
-        while len(self.bound) <= operand[0]:
-            self.bound.append(None)
-            self.bases.append(0)
+        self._reserve(operand[0])
         if self.reference_count == self.reference_capacity:
             grown = <reference *>realloc(
                 self.references, capacity * sizeof(reference))
@@ -79,29 +82,6 @@ cdef class Program:
         self.references[self.reference_count].slot = operand[0]
         self.references[self.reference_count].offset = operand[1]
         self.reference_count += 1
-        return 0
-
-    cdef int _sort_references(self) except -1:
-        """Bring each slot's references together; nothing is emitted after that."""
-        cdef int64_t slots = len(self.bound), i
-        cdef reference *unsorted = self.references
-        cdef int64_t *starts = <int64_t *>calloc(slots + 2, sizeof(int64_t))
-        cdef reference *references = <reference *>calloc(
-            self.reference_count + 1, sizeof(reference))
-        if starts == NULL or references == NULL:
-            free(starts)
-            free(references)
-            raise MemoryError()
-        for i in range(self.reference_count):
-            starts[unsorted[i].slot + 2] += 1
-        for i in range(slots):
-            starts[i + 2] += starts[i + 1]
-        for i in range(self.reference_count):  # starts[slot + 1] is the next free place
-            references[starts[unsorted[i].slot + 1]] = unsorted[i]
-            starts[unsorted[i].slot + 1] += 1
-        free(unsorted)
-        self.references = references
-        self.starts = starts
         return 0
 
     def map(self, str kernel, int64_t n, inputs, y, float p=0, float q=0, g=None):
@@ -507,63 +487,6 @@ cdef class Program:
         free(self.code[self.count - 1].task)
         self.code[self.count - 1].task = <void *>function
         self.calls.append(function)
-
-    # ---- running ----
-
-    def bind(self, int slot, cnp.ndarray array):
-        """Let a slot be an array, which is kept alive until it is released."""
-        cdef int64_t i
-        cdef char *base
-        if slot >= len(self.bound):
-            return
-        if not cnp.PyArray_IS_C_CONTIGUOUS(array):
-            raise ValueError("Program.bind: expected a contiguous array")
-        base = <char *>cnp.PyArray_DATA(array)
-        if self.bases[slot] != <size_t>base:
-            if self.starts == NULL:
-                self._sort_references()
-            for i in range(self.starts[slot], self.starts[slot + 1]):
-                self.references[i].field[0] = base + self.references[i].offset
-            self.bases[slot] = <size_t>base
-        self.bound[slot] = array
-
-    def release(self, int slot):
-        """Let go of a slot's array; it has to be bound again before the next run."""
-        if slot < len(self.bound):
-            self.bound[slot] = None
-
-    def array(self, int slot):
-        """Return the array that a slot is bound to, or None."""
-        return self.bound[slot] if slot < len(self.bound) else None
-
-    def run(self, int64_t first, int64_t count):
-        """Run the steps first .. first + count - 1."""
-        cdef int64_t step
-        if self.table != cnn_table:
-            raise RuntimeError(
-                f"Program.run: built for {self.table.isa.decode()}, but the set of "
-                f"instructions is now {isa()}; build it anew after set_isa"
-            )
-        for slot, array in enumerate(self.bound):
-            if array is None:
-                raise ValueError(f"Program.run: slot {slot} is not bound")
-        with nogil:
-            for step in range(first, first + count):
-                _execute(self.code, self.count, step, step + 1 < first + count)
-
-    def profile(self, int64_t first, int64_t count):
-        """Run steps one instruction at a time; return the seconds spent in each."""
-        cdef int64_t i, step
-        cdef timespec begin, end
-        seconds = [0.0] * self.count
-        for step in range(first, first + count):
-            for i in range(self.count):
-                clock_gettime(CLOCK_MONOTONIC, &begin)
-                _execute(self.code + i, 1, step, False)
-                clock_gettime(CLOCK_MONOTONIC, &end)
-                seconds[i] += (end.tv_sec - begin.tv_sec
-                               + 1e-9 * (end.tv_nsec - begin.tv_nsec))
-        return seconds
 
 
 cdef str _signature(str kernel, void **fn):
