@@ -13,6 +13,7 @@ from ..trace import Call, Operand
 
 CHAIN_OPERANDS = 32  # the executor's limits
 AXES = 8
+VIEWS = frozenset({"reshape", "stop_gradient"})  # their output is their input's memory
 
 _FLOAT32 = np.dtype("float32")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ..primitive import Primitive
 from ..trace import Call, Graph, Operand, Value
 from . import kernels
+from .schedule import release_early
 
 
 def remove_dead(graph: Graph) -> Graph:
@@ -131,60 +133,125 @@ def _run_chain(*arrays: Any) -> Any:
 _CHAIN = Primitive("chain", _run_chain, _run_chain)
 
 
+_LARGE = 4096  # elements from which a chain is made of calls that share arrays only
+
+
 class _Group:
+    """Calls on arrays of one shape that may become a chain."""
+
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
-        self.members: list[Call] = []
+        self.members: list[tuple[int, Call]] = []  # with their place in the graph
         self.made: set[int] = set()
         self.operands: set[int] = set()
 
-    def add(self, call: Call) -> None:
-        self.members.append(call)
+    def add(self, position: int, call: Call) -> None:
+        self.members.append((position, call))
         self.made.add(id(call.outputs[0]))
         self.operands.update(id(x) for x in (*call.inputs, *call.outputs))
+
+    def absorb(self, other: _Group) -> None:
+        self.members += other.members
+        self.made |= other.made
+        self.operands |= other.operands
+
+    def calls(self) -> list[Call]:
+        return [call for _, call in sorted(self.members, key=lambda m: m[0])]
+
+
+class _Fusion:
+    """Groups that are open, so that calls can join them; none needs another's results.
+
+    Small arrays of one shape have one group, which saves instructions. Calls on large
+    ones come together if they share an array, so that memory is walked once and nothing
+    waits for what it does not need.
+    """
+
+    def __init__(self) -> None:
+        self.placed: list[_Group | Call] = []
+        self._open: dict[int, _Group] = {}
+        self._of_shape: dict[tuple[int, ...], _Group] = {}
+        self._makers: dict[int, _Group] = {}
+        self._users: dict[int, _Group] = {}  # of large arrays
+
+    def place(self, position: int, call: Call) -> None:
+        """Let a call join a group, or stand by itself."""
+        joins = kernels.is_chainable(call)
+        related = self._related(call) if joins else []
+        for x in call.inputs:
+            maker = self._makers.get(id(x))
+            if maker is not None and maker not in related:
+                self._close(maker)
+        if not joins:
+            self.placed.append(call)
+            return
+        group = _Group(call.outputs[0].shape)
+        group.add(position, call)
+        for other in related:
+            if len(group.operands | other.operands) <= kernels.CHAIN_OPERANDS:
+                self._forget(other)
+                group.absorb(other)
+            else:
+                self._close(other)
+        self._remember(group)
+
+    def close_all(self) -> list[_Group | Call]:
+        """Close every group and return calls and groups in their new order."""
+        for group in list(self._open.values()):
+            self._close(group)
+        return self.placed
+
+    def _related(self, call: Call) -> list[_Group]:
+        (y,) = call.outputs
+        if y.size < _LARGE:
+            group = self._of_shape.get(y.shape)
+            return [] if group is None else [group]
+        found = [self._users.get(id(x)) for x in call.inputs]
+        groups = {id(g): g for g in found if g is not None and g.shape == y.shape}
+        return list(groups.values())
+
+    def _close(self, group: _Group) -> None:
+        self._forget(group)
+        self.placed.append(group)
+
+    def _remember(self, group: _Group) -> None:
+        self._open[id(group)] = group
+        self._makers.update(dict.fromkeys(group.made, group))
+        if math.prod(group.shape) < _LARGE:
+            self._of_shape[group.shape] = group
+            return
+        for _, call in group.members:
+            for x in (*call.inputs, *call.outputs):
+                if x.size > 1:
+                    self._users[id(x)] = group
+
+    def _forget(self, group: _Group) -> None:
+        del self._open[id(group)]
+        if self._of_shape.get(group.shape) is group:
+            del self._of_shape[group.shape]
+        for key in group.made:
+            del self._makers[key]
+        for key in group.operands:
+            if self._users.get(key) is group:
+                del self._users[key]
 
 
 def fuse_chains(graph: Graph) -> Graph:
     """Gather elementwise calls on arrays of one shape, so that memory is walked once.
 
-    A group runs where its last member stood. It is closed before a call outside it
-    needs one of its results.
+    A group runs where it is closed: before a call outside it needs one of its results.
     """
-    open_groups: dict[tuple[int, ...], _Group] = {}
-    placed: list[_Group | Call] = []
-
-    def close(group: _Group) -> None:
-        placed.append(group)
-        del open_groups[group.shape]
-
-    for call in graph.calls:
-        shape = call.outputs[0].shape
-        joins = kernels.is_chainable(call)
-        for group in list(open_groups.values()):
-            if (not joins or group.shape != shape) and any(
-                id(x) in group.made for x in call.inputs
-            ):
-                close(group)
-        if not joins:
-            placed.append(call)
-            continue
-        group = open_groups.get(shape) or _Group(shape)
-        operands = group.operands | {id(x) for x in (*call.inputs, *call.outputs)}
-        if len(operands) > kernels.CHAIN_OPERANDS:
-            close(group)
-            group = _Group(shape)
-        open_groups[shape] = group
-        group.add(call)
-    for group in list(open_groups.values()):
-        close(group)
-    return graph.replaced(_chained(graph, placed))
+    fusion = _Fusion()
+    for position, call in enumerate(graph.calls):
+        fusion.place(position, call)
+    return graph.replaced(_chained(graph, fusion.close_all()))
 
 
 def _chained(graph: Graph, placed: list[_Group | Call]) -> list[Call]:
     """Turn groups of two and more into chains."""
     needed = {id(v) for v in graph.results()}
     for item in placed:
-        members = item.members if isinstance(item, _Group) else [item]
+        members = item.calls() if isinstance(item, _Group) else [item]
         made = item.made if isinstance(item, _Group) else set()
         for call in members:
             needed.update(id(x) for x in call.inputs if id(x) not in made)
@@ -193,16 +260,15 @@ def _chained(graph: Graph, placed: list[_Group | Call]) -> list[Call]:
         if not isinstance(item, _Group):
             calls.append(item)
         elif len(item.members) == 1:
-            calls.append(item.members[0])
+            calls += item.calls()
         else:
-            outputs = [v for c in item.members for v in c.outputs if id(v) in needed]
-            calls.append(Chain(item.members, tuple(outputs)))
+            members = item.calls()
+            outputs = [v for c in members for v in c.outputs if id(v) in needed]
+            calls.append(Chain(members, tuple(outputs)))
     return calls
 
 
 # --- old values of variables --------------------------------------------------
-
-VIEWS = frozenset({"reshape", "stop_gradient"})  # their output is their input's memory
 
 COPY = Primitive("copy", lambda x: x.copy(), lambda x: (x.shape, x.dtype))
 
@@ -212,7 +278,9 @@ def keep_old_values(graph: Graph) -> Graph:
     written = {
         id(graph.reads[v]) for v, x in graph.writes.items() if x is not graph.reads[v]
     }
-    shown = {id(c.outputs[0]): c.inputs[0] for c in graph.calls if c.name in VIEWS}
+    shown = {
+        id(c.outputs[0]): c.inputs[0] for c in graph.calls if c.name in kernels.VIEWS
+    }
     copies: list[Call] = []
 
     def kept(x: Operand) -> Operand:
@@ -234,4 +302,5 @@ def keep_old_values(graph: Graph) -> Graph:
 def optimize(graph: Graph, chains: bool = True) -> Graph:
     """Apply every pass."""
     graph = remove_dead(simplify(merge_equal(graph)))
-    return keep_old_values(fuse_chains(graph) if chains else graph)
+    graph = fuse_chains(graph) if chains else graph
+    return keep_old_values(release_early(graph))
