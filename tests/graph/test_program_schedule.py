@@ -96,6 +96,22 @@ def test_updates_wait_for_the_readers_of_old_values():
         assert max(readers) == update
 
 
+def test_an_update_does_not_overtake_a_reader_that_it_does_not_need():
+    v = Variable(np.ones((64, 64), "float32"))
+
+    def step(x):
+        gradient = ops.matmul(x, x)
+        y = ops.matmul(x, v)
+        v.assign(v - gradient)
+        return ops.sum(y)
+
+    x = np.ones((64, 64), "float32")
+    program = Program(trace(step, Spec((64, 64), "float32")))
+    assert program.plan.copies == []
+    assert program.run([x])[0] == 64**3
+    assert np.array_equal(v, np.full((64, 64), -63))
+
+
 def test_a_reader_behind_the_update_gets_the_old_value():
     v = Variable(np.arange(5000, dtype="float32"))
     w = Variable(np.zeros(5000, "float32"))
