@@ -14,6 +14,7 @@ COMMANDS = {
     "kernels": "every compiled kernel against its NumPy reference and torch (default)",
     "models": "training steps of whole models against torch, JAX and Keras",
     "fixed": "costs of import, first step, call, step, new shape; and the rivals'",
+    "memory": "peak memory of a training step, and torch's",
 }
 
 

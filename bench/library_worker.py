@@ -8,6 +8,8 @@ talks to it.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import gc
 import itertools
 import json
 import os
@@ -20,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from .networks import LIBRARIES, Epoch, Task, keras_model, torch_model
-from .process import resident_bytes
+from .networks import LIBRARIES, Epoch, Task, keras_model, task_from, torch_model
+from .process import peak_bytes, reset_peak, resident_bytes
 from .worker import seconds_of
 
 Call = Callable[[], Any]
@@ -100,7 +102,7 @@ class Worker:
             return None
         key = repr(task)
         if key not in self._epochs:
-            self._epochs = {key: self.library.epoch(Task(**task))}
+            self._epochs = {key: self.library.epoch(task_from(task))}
             self._epochs[key]()
             self._epochs[key]()
         return {"seconds": seconds_of(self._epochs[key], 1)}
@@ -109,17 +111,51 @@ class Worker:
         """Return the seconds of the first epoch of a new model."""
         if self.library.epoch is None:
             return None
-        return {"seconds": seconds_of(self.library.epoch(Task(**task)), 1)}
+        return {"seconds": seconds_of(self.library.epoch(task_from(task)), 1)}
 
     def instructions(self, task: dict[str, Any]) -> Answer:
         """Return the number of instructions of a training step; only we have them."""
         if self.name != "cnn_core":
             return None
-        made = Task(**task)
+        made = task_from(task)
         x, y = made.data()
         text = keras_model(made, self.keras).explain(x[: made.batch], y[: made.batch])
         words = text.partition(" instructions")[0].split()
         return {"instructions": int(words[-1])}
+
+    def memory(self, task: dict[str, Any]) -> Answer:
+        """Return the growth of the peak memory in the steps of a task.
+
+        It counts from the state with the data there, before the model is built. A tiny
+        network with the same optimizer was trained before, so that what the library
+        loads and allocates once is not counted.
+        """
+        assert self.library.epoch is not None
+        made = task_from(task)
+        tiny = dataclasses.replace(made, sizes=(8, 8, 4), batch=4)
+        for _ in range(2):
+            self.library.epoch(tiny)()
+        made.data()
+        gc.collect()
+        reset_peak()
+        before = resident_bytes()
+        epoch = self.library.epoch(made)
+        for _ in range(2):
+            epoch()
+        after = peak_bytes()
+        return None if before is None or after is None else {"growth": after - before}
+
+    def plan(self, task: dict[str, Any]) -> Answer:
+        """Return the bytes of a training step by kind; only we know them before."""
+        if self.name != "cnn_core":
+            return None
+        made = task_from(task)
+        x, y = made.data()
+        model = keras_model(made, self.keras)
+        text = model.explain(x[: made.batch], y[: made.batch])
+        parts = text.splitlines()[1].removeprefix("bytes: ").partition(" = ")[0]
+        pairs = (part.split() for part in parts.split(" + "))
+        return {kind: int(number.replace(",", "")) for number, kind in pairs}
 
     # --- one sample ---
 

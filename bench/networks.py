@@ -6,6 +6,7 @@ with this library and with Keras, in hand-written loops with torch and JAX.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 Epoch = Callable[[], Any]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Task:
     """A network, its optimizer, and how many steps one measurement takes.
 
@@ -38,11 +39,20 @@ class Task:
     branches: int = 1
 
     def data(self) -> tuple[Any, Any]:
-        """Return inputs and labels."""
-        rng = np.random.default_rng(0)
-        rows = self.batch * self.steps
-        x = rng.standard_normal((rows, self.sizes[0]), dtype=np.float32)
-        return x, rng.integers(0, self.sizes[-1], rows)
+        """Return inputs and labels, the same arrays each time."""
+        return _data(self.batch * self.steps, self.sizes[0], self.sizes[-1])
+
+
+@functools.lru_cache(maxsize=4)
+def _data(rows: int, features: int, classes: int) -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((rows, features), dtype=np.float32)
+    return x, rng.integers(0, classes, rows)
+
+
+def task_from(fields: dict[str, Any]) -> Task:
+    """Return the task whose fields came through JSON."""
+    return Task(**fields | {"sizes": tuple(fields["sizes"])})
 
 
 def keras_model(task: Task, keras: Any) -> Any:

@@ -62,7 +62,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path):
 def test_help_names_every_command():
     result = bench("--help")
     assert result.returncode == 0
-    for command in ("kernels", "models", "fixed"):
+    for command in ("kernels", "models", "fixed", "memory"):
         assert f"\n    {command} " in result.stdout
 
 
@@ -156,3 +156,31 @@ def test_rivals_train_the_same_network(bench_modules):
     theirs = torch_model(task)
     assert sum(p.numel() for p in theirs.parameters()) == model.count_params()
     assert theirs(torch.zeros(2, 6)).shape == (2, 3)
+
+
+# --- memory ---------------------------------------------------------------------------
+
+
+def test_memory_of_plan_and_process(tmp_path):
+    path = tmp_path / "figures.json"
+    result = bench(
+        *["memory", "--only", "784-512-10", "--no-rivals", "--rounds", "1"],
+        *["--threads", "1", "--json", str(path)],
+    )
+    assert result.returncode == 0, result.stderr
+    assert "| 784-512-10, batch 128, rmsprop |" in result.stdout
+    (row,) = json.loads(path.read_text())["results"]
+    parameters = 784 * 512 + 512 + 512 * 10 + 10
+    assert row["plan"]["weights"] == 4 * parameters
+    assert row["plan"]["optimizer"] >= 4 * parameters
+    if row["growth"]["cnn_core"] is not None:  # what the plan says is really used
+        assert row["growth"]["cnn_core"] > 0.8 * sum(row["plan"].values())
+
+
+def test_memory_rows_compare_with_ours(bench_modules):
+    from bench.memory import TASKS, row
+
+    mega = 2**20
+    plan = {"weights": mega, "optimizer": 2 * mega, "temporaries": 3 * mega, "x": 0}
+    cells = row(TASKS[0], plan, {"cnn_core": 8 * mega, "torch": 12 * mega, "jax": None})
+    assert cells[1:] == ["1.0", "2.0", "3.0", "6.0", "8.0", "12.0 (1.50)", ""]
