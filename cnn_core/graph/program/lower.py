@@ -42,6 +42,7 @@ class Lowering(Moves, Folds):
         self.names: list[Any] = []  # what each instruction is, for explain()
         self.fallbacks: list[str] = []
         self.can_fail = False
+        self._in_range = set()
         self._writes = False  # whether a variable has a new value by now
         self._variables = set(plan.variables.values())
 
