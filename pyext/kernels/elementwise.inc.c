@@ -26,3 +26,14 @@ CNN_MAP_BINARY(multiply_f32, a * b)
 CNN_MAP_BINARY(divide_f32, a / b)
 CNN_MAP_BINARY(maximum_f32, v_maximum(a, b))
 CNN_MAP_BINARY(minimum_f32, v_minimum(a, b))
+
+CNN_MAP_BINARY(any_power_f32, v_pow(a, b))
+static void CNN_FN(power_f32)(int64_t rows, int64_t cols, const float *a, int64_t a_row,
+                              int64_t a_col, const float *b, int64_t b_row,
+                              int64_t b_col, float *y) {
+    if (rows > 0 && b_row == 0 && b_col == 0 && *b == 2.0f) {
+        CNN_FN(multiply_f32)(rows, cols, a, a_row, a_col, a, a_row, a_col, y);
+    } else {
+        CNN_FN(any_power_f32)(rows, cols, a, a_row, a_col, b, b_row, b_col, y);
+    }
+}

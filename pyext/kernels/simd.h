@@ -48,6 +48,7 @@ typedef v_i32 v_mask; /* 0 or -1 */
 CNN_INLINE v_f32 v_load(const float *p) { return *(const v_f32_any *)p; }
 CNN_INLINE void v_store(float *p, v_f32 x) { *(v_f32_any *)p = x; }
 CNN_INLINE v_i32 v_load_i(const int32_t *p) { return *(const v_i32_any *)p; }
+CNN_INLINE void v_store_i(int32_t *p, v_i32 x) { *(v_i32_any *)p = x; }
 CNN_INLINE v_f32 v_zero(void) { return (v_f32){0}; }
 CNN_INLINE v_f32 v_set(float x) { return x - (v_f32){0}; }
 CNN_INLINE v_i32 v_set_i(int32_t x) { return x - (v_i32){0}; }

@@ -87,7 +87,7 @@ _OF_INTEGERS = frozenset(
     "add subtract multiply square maximum minimum floor_divide mod sign negative "
     "absolute".split()
 )
-_OF_FLOATS = frozenset("power isnan isinf isfinite floor ceil round".split())
+_OF_FLOATS = frozenset("isnan isinf isfinite floor ceil round".split())
 
 
 def is_typed(call: Call) -> bool:
@@ -102,10 +102,6 @@ def is_typed(call: Call) -> bool:
         return dtype in _INTEGERS or dtype in ("bool", "float32")
     if call.name in _OF_INTEGERS:
         return dtype in _INTEGERS
-    if call.name == "power":  # NumPy computes those that broadcast otherwise
-        shape = call.outputs[0].shape
-        flat = all(flat_step(x, shape) is not None for x in call.inputs)
-        return flat and dtype == "float32"
     return call.name in _OF_FLOATS and dtype == "float32"
 
 
