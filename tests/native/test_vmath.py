@@ -29,7 +29,7 @@ BOUNDS: dict[str, tuple[Function, float, float]] = {
     "log": (np.log, 0.9, 0.95),
     "log1p": (np.log1p, 1.5, 1.6),
     "tanh": (np.tanh, 1.4, 1.4),
-    "sigmoid": (_sigmoid, 2.0, 2.05),
+    "sigmoid": (_sigmoid, 1.65, 1.65),
     "erf": (erf_float64, 1.05, 1.2),
     "softplus": (_softplus, 1.9, 1.9),
     "sqrt": (np.sqrt, 0.5, 0.5),
