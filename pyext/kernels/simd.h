@@ -198,6 +198,24 @@ CNN_INLINE void v_store_part(float *p, v_f32 x, int64_t n) {
 #endif
 #endif
 
+/* a store to an aligned address that passes by the caches; v_stream_end comes after the
+ * last one */
+#if defined(__SSE2__)
+CNN_INLINE void v_stream(float *p, v_f32 x) {
+#if CNN_VLEN == 16
+    _mm512_stream_ps(p, (__m512)x);
+#elif CNN_VLEN == 8
+    _mm256_stream_ps(p, (__m256)x);
+#else
+    _mm_stream_ps(p, (__m128)x);
+#endif
+}
+CNN_INLINE void v_stream_end(void) { _mm_sfence(); }
+#else
+CNN_INLINE void v_stream(float *p, v_f32 x) { v_store(p, x); }
+CNN_INLINE void v_stream_end(void) {}
+#endif
+
 /* ---- the same on every instruction set ---- */
 
 /* a min(n, CNN_VLEN)-element load, missing lanes 0; a constant n costs nothing */
