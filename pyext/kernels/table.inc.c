@@ -2,6 +2,7 @@
 #include "kernels.h"
 #include "simd.h"
 #include "vmath.h"
+#include "power.h"
 #include "map.h"
 #include "lanes.h"
 #include "transpose.h"
