@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import activations, elementwise, losses, matmul, random, reductions
+from . import (
+    activations,
+    elementwise,
+    indexing,
+    losses,
+    matmul,
+    random,
+    reductions,
+)
 from .harness import Case
 
-FAMILIES = (matmul, activations, elementwise, reductions, losses, random)
+FAMILIES = (matmul, activations, elementwise, reductions, losses, indexing, random)
 
 
 def iterate_cases() -> Iterator[Case]:

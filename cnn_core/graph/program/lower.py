@@ -200,11 +200,13 @@ class Lowering(Moves, Folds):
         self.program.where(_name(y), y.size, *self._flat(call), self._at(y))
         return True
 
-    def _random_uniform(self, call: Call) -> bool:
-        self.program.uniform(
-            call.outputs[0].size, self._at(call.inputs[0]), self._at(call.outputs[0])
-        )
+    def _random(self, call: Call) -> bool:
+        (state,), (y,) = call.inputs, call.outputs
+        normal = call.name == "random_normal"
+        self.program.random(y.size, normal, self._at(state), self._at(y))
         return True
+
+    _random_uniform = _random_normal = _random
 
     # --- products ---
 
