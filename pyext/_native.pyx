@@ -17,5 +17,6 @@ include "indexing.pxi"
 include "threads.pxi"
 include "program_tasks.pxi"
 include "program.pxi"
+include "program_run.pxi"
 
 _start()

@@ -1,12 +1,12 @@
-# The native executor: prepared kernel calls, run one after the other without the GIL.
+# Building a program: prepared kernel calls, one after the other; program_run.pxi runs it.
 
 from libc.stdlib cimport calloc, free, realloc
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 
-cdef class Program:
+cdef class Instructions:
     """A list of prepared kernel calls on numbered slots; slot 0 is the arena."""
 
+    cdef const cnn_kernel_table *table  # whose kernels and plans the tasks hold
     cdef instruction *code
     cdef int64_t count
     cdef int64_t capacity
@@ -19,6 +19,7 @@ cdef class Program:
     cdef list calls  # Python callables, kept alive
 
     def __cinit__(self):
+        self.table = cnn_table
         self.bound = [None]
         self.bases = [0]
         self.calls = []
@@ -42,13 +43,13 @@ cdef class Program:
     cdef void *_add(self, Kind kind, size_t size, int64_t n) except NULL:
         cdef instruction *code
         cdef void *task
+        cdef int64_t capacity = 2 * self.capacity + 16
         if self.count == self.capacity:
-            self.capacity = 2 * self.capacity + 16
-            code = <instruction *>realloc(
-                self.code, self.capacity * sizeof(instruction))
+            code = <instruction *>realloc(self.code, capacity * sizeof(instruction))
             if code == NULL:
                 raise MemoryError()
             self.code = code
+            self.capacity = capacity
         task = calloc(1, size)
         if task == NULL:
             raise MemoryError()
@@ -58,55 +59,51 @@ cdef class Program:
         self.count += 1
         return task
 
-    cdef int _refer(self, void *field, operand) except -1:
-        cdef reference *grown
-        if self.starts != NULL:
-            raise ValueError("Program: all instructions come before the first array")
-        while len(self.bound) <= operand[0]:
+    cdef int _reserve(self, int slot) except -1:
+        while len(self.bound) <= slot:
             self.bound.append(None)
             self.bases.append(0)
+        return 0
+
+    cdef int _refer(self, void *field, operand) except -1:
+        cdef reference *grown
+        cdef int64_t capacity = 2 * self.reference_capacity + 32
+        if self.starts != NULL:
+            raise ValueError("Program: all instructions come before the first array")
+        self._reserve(operand[0])
         if self.reference_count == self.reference_capacity:
-            self.reference_capacity = 2 * self.reference_capacity + 32
             grown = <reference *>realloc(
-                self.references, self.reference_capacity * sizeof(reference))
+                self.references, capacity * sizeof(reference))
             if grown == NULL:
                 raise MemoryError()
             self.references = grown
+            self.reference_capacity = capacity
         self.references[self.reference_count].field = <char **>field
         self.references[self.reference_count].slot = operand[0]
         self.references[self.reference_count].offset = operand[1]
         self.reference_count += 1
         return 0
 
-    cdef int _sort_references(self) except -1:
-        """Bring each slot's references together; nothing is emitted after that."""
-        cdef int64_t slots = len(self.bound), i
-        cdef reference *unsorted = self.references
-        cdef int64_t *starts = <int64_t *>calloc(slots + 2, sizeof(int64_t))
-        cdef reference *references = <reference *>calloc(
-            self.reference_count + 1, sizeof(reference))
-        if starts == NULL or references == NULL:
-            free(starts)
-            free(references)
-            raise MemoryError()
-        for i in range(self.reference_count):
-            starts[unsorted[i].slot + 2] += 1
-        for i in range(slots):
-            starts[i + 2] += starts[i + 1]
-        for i in range(self.reference_count):  # starts[slot + 1] is the next free place
-            references[starts[unsorted[i].slot + 1]] = unsorted[i]
-            starts[unsorted[i].slot + 1] += 1
-        free(unsorted)
-        self.references = references
-        self.starts = starts
-        return 0
+    def map(self, str kernel, int64_t n, inputs, y, float p=0, float q=0, g=None):
+        """y = kernel(*inputs): float32 arrays of n elements.
 
-    def map(self, str kernel, int64_t n, inputs, y, float p=0, float q=0):
-        """y = kernel(*inputs): float32 arrays of n elements."""
+        A loss with its gradient takes (cotangent, target, output); it writes the losses
+        to y and the gradient to g.
+        """
         cdef int k
         cdef map_task *t = <map_task *>self._add(DO_MAP, sizeof(map_task), n)
-        cdef ChainKind kind = _chain_kind(kernel, &t.fn)
         cdef instruction *at = self.code + self.count - 1
+        cdef ChainKind kind
+        if g is not None:
+            if _signature(kernel, &t.fn) != "loss_with_grad":
+                raise ValueError(f"Program.map: {kernel} writes no gradient to g")
+            at.part = _loss_with_grad_part
+            self._refer(&t.g, g)
+            for k, operand in enumerate(inputs):
+                self._refer(&t.a + k, operand)
+            self._refer(&t.y, y)
+            return
+        kind = _chain_kind(kernel, &t.fn)
         if kind == CHAIN_UNARY:
             at.part = _unary_part
         elif kind == CHAIN_UNARY_P:
@@ -149,8 +146,11 @@ cdef class Program:
         self._refer(&t.y, y)
 
     def rows(self, str kernel, int64_t rows, int64_t n, y, a=None, b=None, c=None,
-             labels=None):
-        """One call per row of n elements: softmax, losses, arg-extremes."""
+             labels=None, g=None):
+        """One call per row of n elements: softmax, losses, arg-extremes.
+
+        A loss with its gradient writes the losses to y and the gradient to g.
+        """
         cdef int k
         cdef rows_task *t = <rows_task *>self._add(DO_ROWS, sizeof(rows_task), rows)
         cdef instruction *at = self.code + self.count - 1
@@ -168,6 +168,10 @@ cdef class Program:
             at.part = _labelloss_part
         elif signature == "labelloss_grad":
             at.part = _labelloss_grad_part
+        elif signature == "rowloss_with_grad":
+            at.part = _rowloss_with_grad_part
+        elif signature == "labelloss_with_grad":
+            at.part = _labelloss_with_grad_part
         elif signature == "index":
             at.part = _index_part
         else:
@@ -177,6 +181,11 @@ cdef class Program:
                 self._refer(&t.a + k, operand)
         if labels is not None:
             self._refer(&t.labels, labels)
+        if (g is not None) != signature.endswith("_with_grad"):
+            raise ValueError(f"Program.rows: g is for a loss with its gradient, "
+                             f"got kernel {kernel} and g={g}")
+        if g is not None:
+            self._refer(&t.g, g)
         self._refer(&t.index if signature == "index" else <void *>&t.y, y)
 
     def reduce(self, str fold, int64_t outer, int64_t n, int64_t inner, x, y):
@@ -192,11 +201,21 @@ cdef class Program:
         self._refer(&t.y, y)
 
     def matmul(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
-               bint transpose_b, c, bias=None, activation=None, bint packed=False):
-        """c (m, n) = activation(a @ b + bias), contiguous matrices.
+               bint transpose_b, c, bias=None, activation=None, bint packed=False,
+               grad=None, parameter=None, saved=None, bias_gradient=None):
+        """c (m, n) = activation(a @ b + bias), contiguous matrices; c lies alone.
 
-        With `packed`, b is the place that pack_b wrote for the same (m, n, k); the
-        result has the same bits, and transpose_b is not looked at.
+        Everything below has the bits of the separate instructions.
+
+        Args:
+            packed: b is the place that pack_b wrote for the same (m, n, k); transpose_b
+                is not looked at.
+            grad: name of an activation, as for `activation`; c becomes the gradient of
+                it for the cotangent c and the array `saved` (m, n), the output or input
+                that its gradient kernel takes ("exponential": the output).
+            parameter: slope of "leaky_relu" (0.2) or alpha of "elu" (1.0) in `grad`.
+            bias_gradient: place (n,) for the sums of the columns of b, as the bias
+                gradient of b.
         """
         cdef matmul_task *t = <matmul_task *>self._add(
             DO_MATMUL, sizeof(matmul_task), 0)
@@ -207,7 +226,20 @@ cdef class Program:
         t.p.packed = packed
         t.p.activation = <cnn_activation>(
             <int>(0 if activation is None else _ACTIVATIONS[activation]))
+        if grad is not None:
+            t.p.grad = <cnn_activation>(<int>_ACTIVATIONS[grad])
+            t.p.grad_p = _grad_parameter(t.p.grad, parameter)
+        if bias_gradient is not None:
+            t.p.sums = &mark_a
         prepare_matmul(t)
+        if bias_gradient is not None and n == 1:
+            self._refer(&t.column, b)
+            self._refer(&t.column_sum, bias_gradient)
+            t.p.sums = NULL
+        elif bias_gradient is not None:
+            self._refer(&t.p.sums, bias_gradient)
+        if saved is not None:
+            self._refer(&t.p.saved, saved)
         if t.p.a == &mark_b:  # computed as the transposed product
             a, b = b, a
         t.p.a = t.p.b = NULL
@@ -456,58 +488,6 @@ cdef class Program:
         free(self.code[self.count - 1].task)
         self.code[self.count - 1].task = <void *>function
         self.calls.append(function)
-
-    # ---- running ----
-
-    def bind(self, int slot, cnp.ndarray array):
-        """Let a slot be an array, which is kept alive until it is released."""
-        cdef int64_t i
-        cdef char *base
-        if slot >= len(self.bound):
-            return
-        if not cnp.PyArray_IS_C_CONTIGUOUS(array):
-            raise ValueError("Program.bind: expected a contiguous array")
-        base = <char *>cnp.PyArray_DATA(array)
-        if self.bases[slot] != <size_t>base:
-            if self.starts == NULL:
-                self._sort_references()
-            for i in range(self.starts[slot], self.starts[slot + 1]):
-                self.references[i].field[0] = base + self.references[i].offset
-            self.bases[slot] = <size_t>base
-        self.bound[slot] = array
-
-    def release(self, int slot):
-        """Let go of a slot's array; it has to be bound again before the next run."""
-        if slot < len(self.bound):
-            self.bound[slot] = None
-
-    def array(self, int slot):
-        """Return the array that a slot is bound to, or None."""
-        return self.bound[slot] if slot < len(self.bound) else None
-
-    def run(self, int64_t first, int64_t count):
-        """Run the steps first .. first + count - 1."""
-        cdef int64_t step
-        for slot, array in enumerate(self.bound):
-            if array is None:
-                raise ValueError(f"Program.run: slot {slot} is not bound")
-        with nogil:
-            for step in range(first, first + count):
-                _execute(self.code, self.count, step, step + 1 < first + count)
-
-    def profile(self, int64_t first, int64_t count):
-        """Run steps one instruction at a time; return the seconds spent in each."""
-        cdef int64_t i, step
-        cdef timespec begin, end
-        seconds = [0.0] * self.count
-        for step in range(first, first + count):
-            for i in range(self.count):
-                clock_gettime(CLOCK_MONOTONIC, &begin)
-                _execute(self.code + i, 1, step, False)
-                clock_gettime(CLOCK_MONOTONIC, &end)
-                seconds[i] += (end.tv_sec - begin.tv_sec
-                               + 1e-9 * (end.tv_nsec - begin.tv_nsec))
-        return seconds
 
 
 cdef str _signature(str kernel, void **fn):

@@ -157,6 +157,7 @@ cdef struct chain_task:
     chain_op *op
     char *stream[CHAIN_OPERANDS]
     int step[CHAIN_OPERANDS]  # 0 for a single number
+    bint no_memory  # a thread got no scratch
 
 
 cdef void _chain_part(void *ctx, int64_t begin, int64_t end) noexcept nogil:
@@ -169,6 +170,7 @@ cdef void _chain_part(void *ctx, int64_t begin, int64_t end) noexcept nogil:
     cdef int64_t i = begin, n
     cdef int k
     if scratch == NULL:
+        t.no_memory = True
         return
     for k in range(t.blocks):
         at[t.streams + k] = scratch + k * CHAIN_BLOCK
@@ -225,6 +227,7 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
     """Run every instruction once; `more` tells that another step follows."""
     cdef instruction *at
     cdef broadcast_task *pair
+    cdef chain_task *chain
     cdef cnn_copy_task *copy
     cdef one_hot_task *hot
     cdef cnn_fold_task *folded
@@ -240,14 +243,19 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
         if at.kind == DO_MAP:
             run_map(at.part, <map_task *>at.task, at.n)
         elif at.kind == DO_CHAIN:
+            chain = <chain_task *>at.task
             if at.n <= GRAIN:
-                _chain_part(at.task, 0, at.n)
+                _chain_part(chain, 0, at.n)
             else:
-                cnn_parallel_for(at.n, GRAIN, _chain_part, at.task)
+                cnn_parallel_for(at.n, GRAIN, _chain_part, chain)
+            if chain.no_memory:
+                chain.no_memory = False
+                with gil:
+                    raise MemoryError("chain: no memory for scratch")
         elif at.kind == DO_MATMUL:
             product = <matmul_task *>at.task
             scratch = <float *>cnn_workspace(product.scratch_size * sizeof(float))
-            if scratch == NULL:
+            if scratch == NULL and product.scratch_size > 0:
                 with gil:
                     raise MemoryError("matmul: no memory for scratch")
             run_matmul(product, scratch)

@@ -14,10 +14,9 @@ if backend.name() != "compiled":
     pytest.skip("programs need the compiled backend", allow_module_level=True)
 
 from cnn_core.graph.program import Program, Spec, TraceError, compile_function, trace
+from cnn_core.graph.program.chains import Chain, fuse_chains
 from cnn_core.graph.program.passes import (
     PASSES,
-    Chain,
-    fuse_chains,
     merge_equal,
     optimize,
     remove_dead,

@@ -14,6 +14,9 @@ from ..trace import Call, Operand
 CHAIN_OPERANDS = 32  # the executor's limits
 AXES = 8
 
+# Calls whose output is their input's memory.
+VIEWS = frozenset({"reshape", "stop_gradient"})
+
 _FLOAT32 = np.dtype("float32")
 
 _SIGNATURES = {"unary", "unary_p", "unary_pq", "grad", "grad_p", "loss", "loss_grad"}

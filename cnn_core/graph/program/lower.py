@@ -11,9 +11,9 @@ import numpy as np
 from ... import shapes
 from ..trace import Call, Operand, Value
 from . import kernels
+from .chains import Chain
 from .folds import Folds
 from .moves import Moves
-from .passes import Chain
 from .plan import Plan
 
 _FLOAT32 = np.dtype("float32")
@@ -228,8 +228,8 @@ class Lowering(Moves, Folds):
         )
         return True
 
-    def _matmul(self, call: Call) -> bool:
-        a, b = call.inputs
+    def _product(self, call: Call, **more: Any) -> bool:
+        a, b = call.inputs[:2]
         transpose_a, transpose_b = call.attrs["transpose_a"], call.attrs["transpose_b"]
         if a.dtype != _FLOAT32 or b.dtype != _FLOAT32 or min(a.ndim, b.ndim) < 2:
             return False
@@ -247,8 +247,22 @@ class Lowering(Moves, Folds):
             self._at(b),
             transpose_b,
             self._at(call.outputs[0]),
+            **more,
         )
         return True
+
+    _matmul = _product
+
+    def _matmul_grad(self, call: Call) -> bool:
+        return self._product(
+            call,
+            grad=call.attrs["activation"],
+            parameter=call.attrs["parameter"],
+            saved=self._at(call.inputs[2]),
+        )
+
+    def _matmul_bias_gradient(self, call: Call) -> bool:
+        return self._product(call, bias_gradient=self._at(call.outputs[1]))
 
     def _products(self, call: Call) -> bool:
         """Emit a stack of products."""
@@ -289,10 +303,6 @@ class Lowering(Moves, Folds):
 
     def _row_loss(self, call: Call) -> bool:
         *ct, target, output = call.inputs
-        name = call.name.removesuffix("_grad")
-        if call.attrs.get("from_logits"):
-            name += "_logits"
-        kernel = f"{name}_grad_f32" if ct else f"{name}_f32"
         if output.dtype != _FLOAT32 or any(c.dtype != _FLOAT32 for c in ct):
             return False
         n = output.shape[-1]
@@ -308,13 +318,35 @@ class Lowering(Moves, Folds):
             return False
         else:
             places["a"] = self._at(target)
-        self.program.rows(kernel, rows, n, self._at(call.outputs[0]), **places)
+        if len(call.outputs) == 2:
+            places["g"] = self._at(call.outputs[1])
+        y = self._at(call.outputs[0])
+        self.program.rows(_loss_kernel(call), rows, n, y, **places)
+        return True
+
+    def _binary_crossentropy_with_grad(self, call: Call) -> bool:
+        y, g = call.outputs
+        if any(x.dtype != _FLOAT32 or x.shape != y.shape for x in call.inputs):
+            return False
+        inputs = [self._at(x) for x in call.inputs]
+        kernel = _loss_kernel(call)
+        self.program.map(kernel, y.size, inputs, self._at(y), g=self._at(g))
         return True
 
     _mean_squared_error = _mean_squared_error_grad = _row_loss
     _categorical_crossentropy = _categorical_crossentropy_grad = _row_loss
     _sparse_categorical_crossentropy = _row_loss
     _sparse_categorical_crossentropy_grad = _row_loss
+    _mean_squared_error_with_grad = _row_loss
+    _categorical_crossentropy_with_grad = _row_loss
+    _sparse_categorical_crossentropy_with_grad = _row_loss
+
+
+def _loss_kernel(call: Call) -> str:
+    """Return the kernel of a loss, of its gradient, or of both."""
+    loss = call.name.removesuffix("_grad").removesuffix("_with")
+    logits = "_logits" if call.attrs.get("from_logits") else ""
+    return f"{loss}{logits}{call.name[len(loss) :]}_f32"
 
 
 def _name(x: Operand) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ..trace import Call, Graph, Operand, Value
 from ..variable import Variable
 from . import folds, kernels
-from .passes import VIEWS, Chain
+from .chains import Chain
 
 ALIGNMENT = 64
 ARENA = 0  # slot of the arena
@@ -79,11 +80,28 @@ class Plan:
         """Tell whether a call only gives its input another shape."""
         return id(call.outputs[0]) in self._roots
 
+    def memory(
+        self, kinds: Mapping[str, Collection[Variable]] | None = None
+    ) -> dict[str, int]:
+        """Return the bytes that a step works on, by what they are for.
+
+        Args:
+            kinds: variables by the name of their kind; "variables" for all others.
+        """
+        found = dict.fromkeys(kinds or (), 0)
+        kind_of = {v: kind for kind, members in (kinds or {}).items() for v in members}
+        for variable in self.variables:
+            kind = kind_of.get(variable, "variables")
+            found[kind] = found.get(kind, 0) + self.graph.reads[variable].nbytes
+        found["temporaries"] = self.arena_bytes
+        found["constants"] = sum(array.nbytes for _, array in self.constants)
+        return found
+
     # --- views ---
 
     def _follow_views(self) -> None:
         for call in self.graph.calls:
-            if call.name in VIEWS and isinstance(call.inputs[0], Value):
+            if call.name in kernels.VIEWS and isinstance(call.inputs[0], Value):
                 self._roots[id(call.outputs[0])] = call.inputs[0]
 
     # --- variables ---
@@ -130,13 +148,14 @@ class Plan:
                 if isinstance(x, Value):
                     last[id(self.root(x))] = position
         end = len(calls)
-        for x in (*self.graph.results(), *self.graph.inputs):
+        for x in self.graph.results():
             last[id(self.root(x))] = end
         arena = _Arena()
-        for value in self.graph.inputs:
+        dying: dict[int, list[Value]] = {}
+        for value in self.graph.inputs:  # every step loads them anew
             if id(value) not in self._places:
                 self._places[id(value)] = (ARENA, arena.take(value.nbytes))
-        dying: dict[int, list[Value]] = {}
+                dying.setdefault(last.get(id(value), end), []).append(value)
         for position, call in enumerate(calls):
             if not (call.outputs and self.is_view(call)):
                 self._place_call(call, position, arena, last, dying)
