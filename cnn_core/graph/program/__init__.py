@@ -87,11 +87,6 @@ class Program:
             self._native.bind(slot, array)
 
     @property
-    def can_fail(self) -> bool:
-        """Whether a step may raise when it has changed variables already."""
-        return self.lowering.can_fail
-
-    @property
     def is_current(self) -> bool:
         """Whether it was made for the instruction set and the threads now in use."""
         return bool(self._native.is_current)
@@ -127,6 +122,10 @@ class Program:
             dtype = x.dtype.name
             native.cast(variable.size, plan.place(x), dtype, place, dtype)
             self.lowering.note(f"{variable.path} = {x!r}")
+        reads, risk = self.graph.reads, self.lowering.at_risk
+        native.undo(
+            [(s, reads[v].nbytes) for v, s in plan.variables.items() if s in risk]
+        )
         self._result_slots = []
         if self.stores:
             for x in self.graph.outputs:

@@ -59,7 +59,9 @@ class Moves:
     program: Any
     plan: Any
 
+    _python: Callable[[Call], Callable[[], None]]
     _checked: Callable[[Call], Callable[[], None]]
+    _in_range: set[tuple[int, int]]  # indices that were looked at, and their limit
 
     def _at(self, x: Operand) -> Place:
         place: Place = self.plan.place(x)
@@ -211,6 +213,7 @@ class Moves:
             *(outer, n, indices.size, columns * x.dtype.itemsize),
             *(self._at(x), places, self._at(y), self._checked(call)),
         )
+        self._in_range.add((id(indices), n))
         return True
 
     def _take_adjoint(self, call: Call) -> bool:
@@ -219,9 +222,11 @@ class Moves:
         if places is None or y.dtype.name not in ("float32", "float64"):
             return False
         outer, n, columns = kernels.around(y, call.attrs["axis"])
+        known = (id(indices), n) in self._in_range  # from the take before it
+        otherwise = self._python(call) if known else self._checked(call)
         self.program.add_rows(
             *(y.dtype.name, outer, n, indices.size, columns),
-            *(self._at(ct), places, self._at(y), self._checked(call)),
+            *(self._at(ct), places, self._at(y), otherwise),
         )
         return True
 
