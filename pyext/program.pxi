@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free, realloc
 cdef class Instructions:
     """A list of prepared kernel calls on numbered slots; slot 0 is the arena."""
 
+    cdef object __weakref__
     cdef const cnn_kernel_table *table  # whose kernels and plans the tasks hold
     cdef instruction *code
     cdef int64_t count
