@@ -153,10 +153,11 @@ def test_a_thousand_lengths_neither_warn_nor_pile_up(make, born):
                 model.predict(x, verbose=0)
                 if length % 10 == 0:  # a kind that comes again is compiled
                     model.predict(x, verbose=0)
+        alive = len([ref for ref in born if ref() is not None])
     finally:
         gc.enable()
     assert len(born) >= 100
-    assert len([ref for ref in born if ref() is not None]) <= CAPACITY
+    assert alive <= CAPACITY
 
 
 def test_two_threads_predict_while_a_third_changes_the_kind_of_batch():
