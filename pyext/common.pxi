@@ -154,6 +154,7 @@ cdef extern from "kernels.h" nogil:
         cnn_matmul_pack_fn *matmul_pack_f32
         cnn_philox_fn *philox_u32
         cnn_uniform_fn *uniform_f32
+        cnn_uniform_fn *normal_f32
 
 
 cdef extern from "dispatch.h" nogil:

@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free, realloc
 cdef class Instructions:
     """A list of prepared kernel calls on numbered slots; slot 0 is the arena."""
 
+    cdef object __weakref__
     cdef const cnn_kernel_table *table  # whose kernels and plans the tasks hold
     cdef instruction *code
     cdef int64_t count
@@ -439,11 +440,12 @@ cdef class Instructions:
         self._refer(&t.x, x)
         self._refer(&t.y, y)
 
-    def uniform(self, int64_t n, state, y):
-        """y = n numbers in [0, 1) from the state (key, counter)."""
-        cdef uniform_task *t = <uniform_task *>self._add(
-            DO_UNIFORM, sizeof(uniform_task), 0)
+    def random(self, int64_t n, bint normal, state, y):
+        """y = n numbers from the state (key, counter): in [0, 1), or normal ones."""
+        cdef random_task *t = <random_task *>self._add(
+            DO_RANDOM, sizeof(random_task), 0)
         t.n = n
+        t.normal = normal
         self._refer(&t.state, state)
         self._refer(&t.y, y)
 

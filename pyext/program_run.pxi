@@ -23,6 +23,13 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(object)
 
 
+# A variable's old value, in case its step fails.
+cdef struct saved:
+    char *at
+    char *copy
+    int64_t nbytes
+
+
 cdef class Program(Instructions):
     """Instructions that run on the arrays of variables, data and results."""
 
@@ -34,6 +41,8 @@ cdef class Program(Instructions):
     cdef list results  # slots
     cdef list outputs  # (slot, offset, an array of shape and dtype)
     cdef int index  # slot of the row numbers, or -1
+    cdef saved *saves  # what a failing step has to leave as it was
+    cdef int64_t save_count
 
     def __cinit__(self):
         self.variables = []
@@ -47,6 +56,10 @@ cdef class Program(Instructions):
             raise MemoryError()
 
     def __dealloc__(self):
+        cdef int64_t i
+        for i in range(self.save_count):
+            free(self.saves[i].copy)
+        free(self.saves)
         if self.lock != NULL:
             PyThread_free_lock(self.lock)
 
@@ -67,6 +80,33 @@ cdef class Program(Instructions):
         self.index = -1 if index is None else index
         for slot, _, _ in self.outputs:  # no instruction need refer to it
             self._reserve(slot)
+
+    def undo(self, arrays):
+        """Say what gets its old value back when an instruction raises.
+
+        Args:
+            arrays: pairs (slot, bytes); each step copies them before anything else.
+        """
+        self.saves = <saved *>calloc(len(arrays) + 1, sizeof(saved))
+        if self.saves == NULL:
+            raise MemoryError()
+        for slot, nbytes in arrays:
+            self.saves[self.save_count].nbytes = nbytes
+            self.saves[self.save_count].copy = <char *>calloc(1, nbytes + 1)
+            if self.saves[self.save_count].copy == NULL:
+                raise MemoryError()
+            self._refer(&self.saves[self.save_count].at, (slot, 0))
+            self.save_count += 1
+
+    cdef void _save(self) noexcept nogil:
+        cdef int64_t i
+        for i in range(self.save_count):
+            memcpy(self.saves[i].copy, self.saves[i].at, self.saves[i].nbytes)
+
+    cdef void _restore(self) noexcept nogil:
+        cdef int64_t i
+        for i in range(self.save_count):
+            memcpy(self.saves[i].at, self.saves[i].copy, self.saves[i].nbytes)
 
     cdef int _sort_references(self) except -1:
         """Bring each slot's references together; nothing is emitted after that."""
@@ -232,9 +272,14 @@ cdef class Program(Instructions):
                 if array is None:
                     raise ValueError("Program.run: a slot is not bound")
             if seconds is None:
-                with nogil:
-                    for step in range(first, last + 1):
-                        _execute(self.code, self.count, step, step < last)
+                try:
+                    with nogil:
+                        for step in range(first, last + 1):
+                            self._save()
+                            _execute(self.code, self.count, step, step < last)
+                except BaseException:
+                    self._restore()
+                    raise
             else:
                 for step in range(first, last + 1):
                     self._profile(step, seconds)

@@ -23,10 +23,12 @@ from .data import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
-from .programs import ArrayRunner, StepPrograms, Whole, run_batch
+from .programs import ArrayRunner, StepPrograms, run_batch
 from .sources import Epochs, comes_in_batches, make_source
 
 Logs = dict[str, Any]
+# Runs a function, and undoes what it did to variables if it fails.
+Whole = Callable[[Callable[[], Any]], Any]
 
 
 class Trainer(Compiled):
@@ -197,7 +199,7 @@ class Trainer(Compiled):
             runner = self._array_runner(step, data)
             if runner is not None:
                 before = begin if watched else None
-                for number, logs in runner.run(_undoing(variables), (), before):
+                for number, logs in runner.run((), before):
                     end(number, logs)
                     if stopped():
                         break
@@ -226,7 +228,7 @@ class Trainer(Compiled):
         if self.built:
             program = self._step_programs().find(self, step, batch, now=False)
             if program is not None:
-                return run_batch(program, batch, _undoing(variables))
+                return run_batch(program, batch)
         return _undoing(variables)(lambda: getattr(self, step)(batch))
 
     def _step_programs(self) -> StepPrograms:
@@ -344,7 +346,7 @@ class Trainer(Compiled):
             runner = self._array_runner("predict_step", data, stores=True)
             if runner is not None:
                 outputs, arrays = runner.outputs()
-                for step, _ in runner.run(_undoing(self._all_variables), arrays):
+                for step, _ in runner.run(arrays):
                     callbacks.on_predict_batch_end(step)
                 if runner.only is not None:
                     self._step_programs().keep(x, runner.only)
@@ -431,15 +433,14 @@ class Trainer(Compiled):
         if outputs is not None:
             return outputs
         batch = one_batch(x, None, None, "predict_on_batch")
-        whole = _undoing(self._all_variables)
         program = None
         if self.built:
             program = programs.find(self, "predict_step", batch, now=False)
         if program is None:
-            outputs = whole(lambda: self.predict_step(batch))
+            outputs = _undoing(self._all_variables)(lambda: self.predict_step(batch))
         else:
             programs.keep(x, program)
-            outputs = run_batch(program, batch, whole)
+            outputs = run_batch(program, batch)
         return tree.map_structure(np.array, outputs)
 
     # --- helpers ---

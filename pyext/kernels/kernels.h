@@ -106,6 +106,8 @@ typedef void cnn_labelloss_with_grad_fn(int64_t rows, int64_t n, const float *ct
     X(square_f32, unary)                                                             \
     X(reciprocal_f32, unary)                                                         \
     X(erf_f32, unary)                                                                \
+    X(sin_f32, unary)                                                                \
+    X(cos_f32, unary)                                                                \
     X(clip_f32, unary_pq)                                                            \
     X(add_f32, binary)                                                               \
     X(subtract_f32, binary)                                                          \

@@ -24,7 +24,7 @@ class Lowering(Moves, Folds):
 
     Attributes:
         fallbacks: names of the primitives that run in Python.
-        can_fail: whether an error may come when variables have new values already.
+        at_risk: slots of the variables that may have a new value when an error comes.
 
     Args:
         plan: where values live.
@@ -41,10 +41,10 @@ class Lowering(Moves, Folds):
         self._python = call
         self.names: list[Any] = []  # what each instruction is, for explain()
         self.fallbacks: list[str] = []
-        self.can_fail = False
-        self._in_range = set()
-        self._writes = False  # whether a variable has a new value by now
+        self.at_risk: set[int] = set()
+        self._written: set[int] = set()  # slots of variables that have a new value
         self._variables = set(plan.variables.values())
+        self._in_range = set()
 
     def note(self, text: Any) -> None:
         """Say what the latest instruction is."""
@@ -61,12 +61,11 @@ class Lowering(Moves, Folds):
             self.program.call(self._checked(call))
             self.fallbacks.append(call.name)
         self.names += [call] * (len(self.program) - before)
-        if any(self._at(v)[0] in self._variables for v in call.outputs):
-            self._writes = True
+        self._written |= self._variables & {self._at(v)[0] for v in call.outputs}
 
     def _checked(self, call: Call) -> Callable[[], None]:
         """Return the call in Python, for an instruction that may have to raise."""
-        self.can_fail = self.can_fail or self._writes
+        self.at_risk |= self._written
         return self._python(call)
 
     def _native(self, call: Call) -> bool:
@@ -201,11 +200,13 @@ class Lowering(Moves, Folds):
         self.program.where(_name(y), y.size, *self._flat(call), self._at(y))
         return True
 
-    def _random_uniform(self, call: Call) -> bool:
-        self.program.uniform(
-            call.outputs[0].size, self._at(call.inputs[0]), self._at(call.outputs[0])
-        )
+    def _random(self, call: Call) -> bool:
+        (state,), (y,) = call.inputs, call.outputs
+        normal = call.name == "random_normal"
+        self.program.random(y.size, normal, self._at(state), self._at(y))
         return True
+
+    _random_uniform = _random_normal = _random
 
     # --- products ---
 
