@@ -75,6 +75,16 @@ typedef void cnn_labelloss_fn(int64_t rows, int64_t n, const int64_t *labels,
                               const float *o, float *y);
 typedef void cnn_labelloss_grad_fn(int64_t rows, int64_t n, const float *ct,
                                    const int64_t *labels, const float *o, float *g);
+/* a loss and its gradient at once, with the bits of the two kernels; y and g overlap
+ * nothing */
+typedef void cnn_loss_with_grad_fn(int64_t n, const float *ct, const float *t,
+                                   const float *o, float *y, float *g);
+typedef void cnn_rowloss_with_grad_fn(int64_t rows, int64_t n, const float *ct,
+                                      const float *t, const float *o, float *y,
+                                      float *g);
+typedef void cnn_labelloss_with_grad_fn(int64_t rows, int64_t n, const float *ct,
+                                        const int64_t *labels, const float *o,
+                                        float *y, float *g);
 
 /* ---- signatures: matmul, random ----------------------------------------------- */
 
@@ -143,18 +153,25 @@ typedef void cnn_labelloss_grad_fn(int64_t rows, int64_t n, const float *ct,
 #define CNN_LOSS_KERNELS(X)                                                          \
     X(mean_squared_error_f32, rowloss)                                               \
     X(mean_squared_error_grad_f32, rowloss_grad)                                     \
+    X(mean_squared_error_with_grad_f32, rowloss_with_grad)                           \
     X(binary_crossentropy_f32, loss)                                                 \
     X(binary_crossentropy_grad_f32, loss_grad)                                       \
+    X(binary_crossentropy_with_grad_f32, loss_with_grad)                             \
     X(binary_crossentropy_logits_f32, loss)                                          \
     X(binary_crossentropy_logits_grad_f32, loss_grad)                                \
+    X(binary_crossentropy_logits_with_grad_f32, loss_with_grad)                      \
     X(categorical_crossentropy_f32, rowloss)                                         \
     X(categorical_crossentropy_grad_f32, rowloss_grad)                               \
+    X(categorical_crossentropy_with_grad_f32, rowloss_with_grad)                     \
     X(categorical_crossentropy_logits_f32, rowloss)                                  \
     X(categorical_crossentropy_logits_grad_f32, rowloss_grad)                        \
+    X(categorical_crossentropy_logits_with_grad_f32, rowloss_with_grad)              \
     X(sparse_categorical_crossentropy_f32, labelloss)                                \
     X(sparse_categorical_crossentropy_grad_f32, labelloss_grad)                      \
+    X(sparse_categorical_crossentropy_with_grad_f32, labelloss_with_grad)            \
     X(sparse_categorical_crossentropy_logits_f32, labelloss)                         \
-    X(sparse_categorical_crossentropy_logits_grad_f32, labelloss_grad)
+    X(sparse_categorical_crossentropy_logits_grad_f32, labelloss_grad)               \
+    X(sparse_categorical_crossentropy_logits_with_grad_f32, labelloss_with_grad)
 
 #include "kernels_matmul.h" /* CNN_MATMUL_KERNELS, CNN_RANDOM_KERNELS */
 

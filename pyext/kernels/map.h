@@ -117,4 +117,16 @@
                                      k))                                             \
     }
 
+/* loss_with_grad: the kernels `name` and `grad_name` in one pass; the compiler finds
+ * what their formulas have in common */
+#define CNN_MAP_LOSS_WITH_GRAD(both_name, name, grad_name)                           \
+    static void CNN_FN(both_name)(int64_t n, const float *ct, const float *t,        \
+                                  const float *o, float *y, float *g) {              \
+        CNN_FOR_VECTORS(n, {                                                         \
+            const v_f32 vt = v_load_n(t + i, k), vo = v_load_n(o + i, k);            \
+            v_store_n(y + i, CNN_CAT(name, v)(vt, vo), k);                           \
+            v_store_n(g + i, CNN_CAT(grad_name, v)(v_load_n(ct + i, k), vt, vo), k); \
+        })                                                                           \
+    }
+
 #endif
