@@ -1,4 +1,4 @@
-# Building a program: prepared kernel calls, one after the other; program_run.pxi runs it.
+# Building a program: kernel calls, one after the other; program_run.pxi runs them.
 
 from libc.stdlib cimport calloc, free, realloc
 
@@ -29,6 +29,7 @@ cdef class Instructions:
                 free((<chain_task *>self.code[i].task).op)
             if self.code[i].kind != DO_CALL:
                 free(self.code[i].task)
+            free(self.code[i].held)
         free(self.code)
         free(self.references)
         free(self.starts)
@@ -54,6 +55,7 @@ cdef class Instructions:
         self.code[self.count].kind = kind
         self.code[self.count].n = n
         self.code[self.count].task = task
+        self.code[self.count].held = NULL
         self.count += 1
         return task
 
@@ -198,14 +200,34 @@ cdef class Instructions:
         self._refer(&t.y, y)
 
     def matmul(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
-               bint transpose_b, c, bias=None, activation=None, bint packed=False):
+               bint transpose_b, c, bias=None, activation=None, bint packed=False,
+               held=None):
         """c (m, n) = activation(a @ b + bias), contiguous matrices.
 
         With `packed`, b is the place that pack_b wrote for the same (m, n, k); the
-        result has the same bits, and transpose_b is not looked at.
+        result has the same bits, and transpose_b is not looked at. `held` is such a
+        place, too; runs that have it bound (see Program.arguments) read it, not b.
+
+        Returns:
+            Number of the instruction.
         """
         cdef matmul_task *t = <matmul_task *>self._add(
             DO_MATMUL, sizeof(matmul_task), 0)
+        cdef int64_t at = self.count - 1
+        self._product(t, m, n, k, a, transpose_a, b, transpose_b, c, bias, activation,
+                      packed)
+        if held is not None:
+            t = <matmul_task *>calloc(1, sizeof(matmul_task))
+            if t == NULL:
+                raise MemoryError()
+            self.code[at].held = t
+            self._product(t, m, n, k, a, transpose_a, held, False, c, bias, activation,
+                          True)
+        return at
+
+    cdef int _product(self, matmul_task *t, int64_t m, int64_t n, int64_t k, a,
+                      bint transpose_a, b, bint transpose_b, c, bias, activation,
+                      bint packed) except -1:
         cdef float mark_a, mark_b
         _product_of_rows(&t.p, m, n, k, transpose_a, transpose_b)
         t.p.a = &mark_a
@@ -222,6 +244,7 @@ cdef class Instructions:
         self._refer(&t.p.c, c)
         if bias is not None:
             self._refer(&t.p.bias, bias)
+        return 0
 
     def pack_b(self, int64_t m, int64_t n, int64_t k, b, bint transpose_b, y):
         """y = b, (k, n) or (n, k) with transpose_b, in the panels that matmul reads.

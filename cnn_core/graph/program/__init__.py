@@ -74,6 +74,7 @@ class Program:
         self._emit(sources, indexed)
         self._native.arguments(
             [(v, slot, v in self._written) for v, slot in self.plan.variables.items()],
+            self.lowering.panels.entries,
             zip(self._data_slots, self._sources, strict=True),
             self._result_slots,
             []
@@ -218,6 +219,8 @@ class Program:
             f"{len(self.plan.variables)} variables, "
             f"{len(self.plan.constants)} constants"
         ]
+        if self.lowering.panels.entries:
+            lines.append(f"weights in panels: {self.lowering.panels.nbytes} bytes")
         if self.lowering.fallbacks:
             lines.append(
                 f"in Python: {', '.join(sorted(set(self.lowering.fallbacks)))}"

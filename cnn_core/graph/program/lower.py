@@ -13,6 +13,7 @@ from ..trace import Call, Operand, Value
 from . import kernels
 from .chains import Chain
 from .moves import Moves
+from .panels import HeldPanels
 from .plan import Plan
 
 _FLOAT32 = np.dtype("float32")
@@ -34,6 +35,7 @@ class Lowering(Moves):
         self.plan = plan
         self.program = program
         self._python = call
+        self.panels = HeldPanels(plan)
         self.names: list[Any] = []  # what each instruction is, for explain()
         self.fallbacks: list[str] = []
 
@@ -197,18 +199,10 @@ class Lowering(Moves):
         x, kernel, *bias = call.inputs
         if any(v.dtype != _FLOAT32 for v in call.inputs):
             return False
-        self.program.matmul(
-            math.prod(x.shape[:-1]),
-            kernel.shape[1],
-            kernel.shape[0],
-            self._at(x),
-            False,
-            self._at(kernel),
-            False,
-            self._at(call.outputs[0]),
-            self._at(bias[0]) if bias else None,
-            call.attrs["activation"],
-        )
+        m = math.prod(x.shape[:-1])
+        y = call.outputs[0]
+        options = self._at(bias[0]) if bias else None, call.attrs["activation"]
+        self._product(m, x, False, kernel, False, y, *options)
         return True
 
     def _matmul(self, call: Call) -> bool:
@@ -217,9 +211,24 @@ class Lowering(Moves):
         if a.dtype != _FLOAT32 or b.ndim != 2 or (a.ndim > 2 and transpose_a):
             return False
         m = a.shape[1] if transpose_a else math.prod(a.shape[:-1])
-        k = a.shape[0] if transpose_a else a.shape[-1]
-        n = b.shape[0] if transpose_b else b.shape[1]
-        self.program.matmul(
+        self._product(m, a, transpose_a, b, transpose_b, call.outputs[0])
+        return True
+
+    def _product(
+        self,
+        m: int,
+        a: Operand,
+        transpose_a: bool,
+        b: Operand,
+        transpose_b: bool,
+        y: Value,
+        bias: Any = None,
+        activation: str | None = None,
+    ) -> None:
+        """Emit y = activation(a @ b + bias), where y has m rows in all."""
+        k, n = b.shape[::-1] if transpose_b else b.shape
+        held = self.panels.want(b, m, n, k, transpose_b)
+        number = self.program.matmul(
             m,
             n,
             k,
@@ -227,9 +236,13 @@ class Lowering(Moves):
             transpose_a,
             self._at(b),
             transpose_b,
-            self._at(call.outputs[0]),
+            self._at(y),
+            bias,
+            activation,
+            held=held,
         )
-        return True
+        if held is not None:
+            self.panels.read_by(number)
 
     # --- reductions ---
 
