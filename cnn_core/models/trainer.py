@@ -267,9 +267,9 @@ class Trainer(Compiled):
         data = Epochs(source, steps)
         self._prepare(source.peek(), "test_step")
         callbacks = _callback_list(callbacks, self, verbose, steps=data.num_batches)
-        with callbacks.closing():
+        with callbacks.closing(), self._looping(state):
             logs = self._evaluate(state, data, callbacks)
-        return logs if return_dict else self._in_order(logs)
+            return logs if return_dict else self._in_order(logs)
 
     def _evaluate(
         self, state: TrainingState, data: Epochs, callbacks: CallbackList
@@ -421,8 +421,8 @@ class Trainer(Compiled):
         with self._looping(state) as variables:
             self.reset_metrics()
             logs = self._run_step(step, batch, variables)
-        logs = pythonify_logs(_checked_logs(logs, step))
-        return logs if return_dict else self._in_order(logs)
+            logs = pythonify_logs(_checked_logs(logs, step))
+            return logs if return_dict else self._in_order(logs)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the predictions for one batch as NumPy arrays."""
@@ -450,8 +450,8 @@ class Trainer(Compiled):
 
         The function it gives returns every variable that a step may change.
         """
-        if state.own_metrics is not None:  # inside another loop: it has looked
-            yield self._all_variables
+        if state.variables is not None:  # inside another loop: it has looked
+            yield state.variables
             return
         known = len(state.all_metrics())
         if type(self).metrics is Compiled.metrics:
@@ -469,10 +469,11 @@ class Trainer(Compiled):
         built = self.built and (self.optimizer is None or self.optimizer.built)
         if not built:
             state.trainable = None
+        state.variables = variables
         try:
             yield variables
         finally:
-            state.own_metrics = state.trainable = None
+            state.own_metrics = state.trainable = state.variables = None
 
     def _epoch_logs(self, logs: Any, step: str) -> Logs:
         """Return the results of the metrics, or of a step that logs other things.
