@@ -81,6 +81,10 @@ cdef extern from "kernels.h" nogil:
         const float *bias
         int64_t bias_col
         cnn_activation activation
+        cnn_activation grad
+        float grad_p
+        const float *saved
+        float *sums
 
     ctypedef struct cnn_matmul_plan:
         int tile_rows

@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free, realloc
 cdef class Instructions:
     """A list of prepared kernel calls on numbered slots; slot 0 is the arena."""
 
+    cdef const cnn_kernel_table *table  # whose kernels and plans the tasks hold
     cdef instruction *code
     cdef int64_t count
     cdef int64_t capacity
@@ -18,6 +19,7 @@ cdef class Instructions:
     cdef list calls  # Python callables, kept alive
 
     def __cinit__(self):
+        self.table = cnn_table
         self.bound = [None]
         self.bases = [0]
         self.calls = []
@@ -42,13 +44,13 @@ cdef class Instructions:
     cdef void *_add(self, Kind kind, size_t size, int64_t n) except NULL:
         cdef instruction *code
         cdef void *task
+        cdef int64_t capacity = 2 * self.capacity + 16
         if self.count == self.capacity:
-            self.capacity = 2 * self.capacity + 16
-            code = <instruction *>realloc(
-                self.code, self.capacity * sizeof(instruction))
+            code = <instruction *>realloc(self.code, capacity * sizeof(instruction))
             if code == NULL:
                 raise MemoryError()
             self.code = code
+            self.capacity = capacity
         task = calloc(1, size)
         if task == NULL:
             raise MemoryError()
@@ -67,16 +69,17 @@ cdef class Instructions:
 
     cdef int _refer(self, void *field, operand) except -1:
         cdef reference *grown
+        cdef int64_t capacity = 2 * self.reference_capacity + 32
         if self.starts != NULL:
             raise ValueError("Program: all instructions come before the first array")
         self._reserve(operand[0])
         if self.reference_count == self.reference_capacity:
-            self.reference_capacity = 2 * self.reference_capacity + 32
             grown = <reference *>realloc(
-                self.references, self.reference_capacity * sizeof(reference))
+                self.references, capacity * sizeof(reference))
             if grown == NULL:
                 raise MemoryError()
             self.references = grown
+            self.reference_capacity = capacity
         self.references[self.reference_count].field = <char **>field
         self.references[self.reference_count].slot = operand[0]
         self.references[self.reference_count].offset = operand[1]
@@ -201,12 +204,22 @@ cdef class Instructions:
 
     def matmul(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
                bint transpose_b, c, bias=None, activation=None, bint packed=False,
-               held=None):
-        """c (m, n) = activation(a @ b + bias), contiguous matrices.
+               grad=None, parameter=None, saved=None, bias_gradient=None, held=None):
+        """c (m, n) = activation(a @ b + bias), contiguous matrices; c lies alone.
 
-        With `packed`, b is the place that pack_b wrote for the same (m, n, k); the
-        result has the same bits, and transpose_b is not looked at. `held` is such a
-        place, too; runs that have it bound (see Program.arguments) read it, not b.
+        Everything below has the bits of the separate instructions.
+
+        Args:
+            packed: b is the place that pack_b wrote for the same (m, n, k); transpose_b
+                is not looked at.
+            grad: name of an activation, as for `activation`; c becomes the gradient of
+                it for the cotangent c and the array `saved` (m, n), the output or input
+                that its gradient kernel takes ("exponential": the output).
+            parameter: slope of "leaky_relu" (0.2) or alpha of "elu" (1.0) in `grad`.
+            bias_gradient: place (n,) for the sums of the columns of b, as the bias
+                gradient of b.
+            held: place of b in panels, which runs that have them read instead of b (see
+                Program.arguments); not with what belongs to gradients.
 
         Returns:
             Number of the instruction.
@@ -215,19 +228,19 @@ cdef class Instructions:
             DO_MATMUL, sizeof(matmul_task), 0)
         cdef int64_t at = self.count - 1
         self._product(t, m, n, k, a, transpose_a, b, transpose_b, c, bias, activation,
-                      packed)
+                      packed, grad, parameter, saved, bias_gradient)
         if held is not None:
             t = <matmul_task *>calloc(1, sizeof(matmul_task))
             if t == NULL:
                 raise MemoryError()
             self.code[at].held = t
             self._product(t, m, n, k, a, transpose_a, held, False, c, bias, activation,
-                          True)
+                          True, None, None, None, None)
         return at
 
     cdef int _product(self, matmul_task *t, int64_t m, int64_t n, int64_t k, a,
                       bint transpose_a, b, bint transpose_b, c, bias, activation,
-                      bint packed) except -1:
+                      bint packed, grad, parameter, saved, bias_gradient) except -1:
         cdef float mark_a, mark_b
         _product_of_rows(&t.p, m, n, k, transpose_a, transpose_b)
         t.p.a = &mark_a
@@ -235,7 +248,20 @@ cdef class Instructions:
         t.p.packed = packed
         t.p.activation = <cnn_activation>(
             <int>(0 if activation is None else _ACTIVATIONS[activation]))
+        if grad is not None:
+            t.p.grad = <cnn_activation>(<int>_ACTIVATIONS[grad])
+            t.p.grad_p = _grad_parameter(t.p.grad, parameter)
+        if bias_gradient is not None:
+            t.p.sums = &mark_a
         prepare_matmul(t)
+        if bias_gradient is not None and n == 1:
+            self._refer(&t.column, b)
+            self._refer(&t.column_sum, bias_gradient)
+            t.p.sums = NULL
+        elif bias_gradient is not None:
+            self._refer(&t.p.sums, bias_gradient)
+        if saved is not None:
+            self._refer(&t.p.saved, saved)
         if t.p.a == &mark_b:  # computed as the transposed product
             a, b = b, a
         t.p.a = t.p.b = NULL
@@ -258,6 +284,26 @@ cdef class Instructions:
         t.p.b = NULL
         self._refer(&t.p.b, b)
         self._refer(&t.y, y)
+
+    def products(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
+                 bint transpose_b, c, shape, a_steps, b_steps):
+        """c (*shape, m, n) = a @ b; steps in elements along each axis of shape."""
+        cdef matmul_task *t = <matmul_task *>self._add(
+            DO_MATMUL, sizeof(matmul_task), 0)
+        cdef float mark_a, mark_b
+        _product_of_rows(&t.p, m, n, k, transpose_a, transpose_b)
+        t.p.a = &mark_a
+        t.p.b = &mark_b
+        t.ndim = len(shape)
+        for i in range(t.ndim):
+            t.shape[i], t.a_step[i], t.b_step[i] = shape[i], a_steps[i], b_steps[i]
+        prepare_matmul(t)
+        if t.p.a == &mark_b:
+            a, b = b, a
+        t.p.a = t.p.b = NULL
+        self._refer(&t.p.a, a)
+        self._refer(&t.p.b, b)
+        self._refer(&t.p.c, c)
 
     def cast(self, int64_t n, x, str source, y, str target):
         """y = x as another type, n elements."""
@@ -332,6 +378,23 @@ cdef class Instructions:
         self._refer(&t.x, x)
         self._refer(&t.y, y)
 
+    def fold(self, str op, str dtype, int64_t outer, int64_t n, int64_t inner, x, y,
+             bint running=False):
+        """y (outer, inner) = fold of x (outer, n, inner), whole numbers.
+
+        With `running`, y (outer, n, inner) is what came out after each step, for sums
+        and products of any numbers.
+        """
+        cdef cnn_fold_task *t = <cnn_fold_task *>self._add(
+            DO_FOLD, sizeof(cnn_fold_task), outer)
+        self.code[self.count - 1].part = cnn_run_part if running else cnn_fold_part
+        t.type = _TYPES[dtype]
+        t.op = _TYPED_OPS[op]
+        t.n = n
+        t.inner = inner
+        self._refer(&t.x, x)
+        self._refer(&t.y, y)
+
     def one_hot(self, str dtype, int64_t rows, int64_t classes, labels, y):
         """y (rows, classes) = 1 at the int64 label of each row, 0 elsewhere."""
         cdef one_hot_task *t = <one_hot_task *>self._add(
@@ -340,6 +403,42 @@ cdef class Instructions:
         t.classes = classes
         self._refer(&t.labels, labels)
         self._refer(&t.y, y)
+
+    def take(self, int64_t outer, int64_t n, int64_t count, int64_t nbytes, x, indices,
+             y, otherwise):
+        """y (outer, count) = rows of nbytes of x (outer, n) at int64 indices.
+
+        `otherwise` is called if an index is out of range.
+        """
+        cdef pick_task *t = self._add_index(
+            outer, n, count, nbytes, x, indices, y, otherwise)
+        t.part = NULL
+
+    def add_rows(self, str dtype, int64_t outer, int64_t n, int64_t count,
+                 int64_t columns, x, indices, y, otherwise):
+        """y (outer, n, columns) = 0, then y[:, indices] += x, index after index.
+
+        `otherwise` is called if an index is out of range.
+        """
+        cdef pick_task *t = self._add_index(
+            outer, n, count, columns, x, indices, y, otherwise)
+        t.part = cnn_add_rows_f32 if dtype == "float32" else cnn_add_rows_f64
+
+    cdef pick_task *_add_index(
+        self, int64_t outer, int64_t n, int64_t count, int64_t row, x, indices, y,
+        otherwise
+    ) except NULL:
+        cdef pick_task *t = <pick_task *>self._add(DO_PICK, sizeof(pick_task), 0)
+        t.rows.outer = outer
+        t.rows.n = n
+        t.rows.count = count
+        t.rows.row = row
+        t.otherwise = <void *>otherwise
+        self.calls.append(otherwise)
+        self._refer(&t.rows.indices, indices)
+        self._refer(&t.rows.source, x)
+        self._refer(&t.rows.to, y)
+        return t
 
     def load(self, int64_t rows, int64_t elements, x, str source, y, str target,
              index=None):

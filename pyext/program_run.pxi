@@ -17,7 +17,6 @@ cdef class Program(Instructions):
     """Instructions that run on the arrays of variables, data and results."""
 
     cdef PyThread_type_lock lock  # one run at a time: the arena is one
-    cdef const cnn_kernel_table *table  # whose kernels the tasks call
     cdef int threads  # for which the tasks are cut into parts
     # what a run binds, and lets go of at its end
     cdef list variables  # (variable, slot, whether it is written)
@@ -34,7 +33,6 @@ cdef class Program(Instructions):
         self.results = []
         self.outputs = []
         self.index = -1
-        self.table = cnn_table
         self.threads = cnn_num_threads()
         self.lock = PyThread_allocate_lock()
         if self.lock == NULL:
@@ -235,6 +233,11 @@ cdef class Program(Instructions):
 
     cdef _run(self, int64_t first, int64_t count, data, index, results, list seconds):
         cdef int64_t step, last = first + count - 1
+        if self.table != cnn_table:
+            raise RuntimeError(
+                f"Program.run: built for {self.table.isa.decode()}, but the set of "
+                f"instructions is now {isa()}; build it anew after set_isa"
+            )
         if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
             with nogil:
                 PyThread_acquire_lock(self.lock, WAIT_LOCK)

@@ -23,6 +23,19 @@ cdef extern from "copy.h" nogil:
     void cnn_prefetch(const char *x, int64_t size)
 
 
+cdef extern from "folds.h" nogil:
+    ctypedef struct cnn_fold_task:
+        cnn_type type
+        cnn_typed_op op
+        int64_t n
+        int64_t inner
+        const char *x
+        char *y
+
+    void cnn_fold_part(void *task, int64_t begin, int64_t end)
+    void cnn_run_part(void *task, int64_t begin, int64_t end)
+
+
 cdef dict _FOLDS = {
     "sum": FOLD_SUM, "mean": FOLD_MEAN, "max": FOLD_MAX, "min": FOLD_MIN,
 }
@@ -42,6 +55,8 @@ cdef enum Kind:
     DO_TYPED
     DO_COPY
     DO_ONE_HOT
+    DO_PICK
+    DO_FOLD
     DO_LOAD
     DO_STORE
     DO_UNIFORM
@@ -100,6 +115,13 @@ cdef struct one_hot_task:
     char *y
 
 
+# Rows taken, or added (then `part` does it).
+cdef struct pick_task:
+    cnn_index_task rows
+    cnn_task_fn part
+    void *otherwise
+
+
 cdef struct uniform_task:
     int64_t n
     const uint32_t *state
@@ -135,6 +157,7 @@ cdef struct chain_task:
     chain_op *op
     char *stream[CHAIN_OPERANDS]
     int step[CHAIN_OPERANDS]  # 0 for a single number
+    bint no_memory  # a thread got no scratch
 
 
 cdef void _chain_part(void *ctx, int64_t begin, int64_t end) noexcept nogil:
@@ -147,6 +170,7 @@ cdef void _chain_part(void *ctx, int64_t begin, int64_t end) noexcept nogil:
     cdef int64_t i = begin, n
     cdef int k
     if scratch == NULL:
+        t.no_memory = True
         return
     for k in range(t.blocks):
         at[t.streams + k] = scratch + k * CHAIN_BLOCK
@@ -203,8 +227,11 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
     """Run every instruction once; `more` tells that another step follows."""
     cdef instruction *at
     cdef broadcast_task *pair
+    cdef chain_task *chain
     cdef cnn_copy_task *copy
     cdef one_hot_task *hot
+    cdef cnn_fold_task *folded
+    cdef pick_task *pick
     cdef fold_task *fold
     cdef matmul_task *product
     cdef uniform_task *uniform
@@ -216,14 +243,19 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
         if at.kind == DO_MAP:
             run_map(at.part, <map_task *>at.task, at.n)
         elif at.kind == DO_CHAIN:
+            chain = <chain_task *>at.task
             if at.n <= GRAIN:
-                _chain_part(at.task, 0, at.n)
+                _chain_part(chain, 0, at.n)
             else:
-                cnn_parallel_for(at.n, GRAIN, _chain_part, at.task)
+                cnn_parallel_for(at.n, GRAIN, _chain_part, chain)
+            if chain.no_memory:
+                chain.no_memory = False
+                with gil:
+                    raise MemoryError("chain: no memory for scratch")
         elif at.kind == DO_MATMUL:
             product = <matmul_task *>(at.held if at.n else at.task)
             scratch = <float *>cnn_workspace(product.scratch_size * sizeof(float))
-            if scratch == NULL:
+            if scratch == NULL and product.scratch_size > 0:
                 with gil:
                     raise MemoryError("matmul: no memory for scratch")
             run_matmul(product, scratch)
@@ -254,6 +286,19 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
         elif at.kind == DO_ONE_HOT:
             hot = <one_hot_task *>at.task
             cnn_one_hot(hot.type, at.n, hot.classes, hot.labels, hot.y)
+        elif at.kind == DO_PICK:
+            pick = <pick_task *>at.task
+            if not cnn_indices_fit(&pick.rows):
+                with gil:
+                    (<object>pick.otherwise)()
+            elif pick.part == NULL:
+                run_take(&pick.rows)
+            else:
+                run_add_rows(pick.part, &pick.rows)
+        elif at.kind == DO_FOLD:
+            folded = <cnn_fold_task *>at.task
+            cnn_parallel_for(at.n, GRAIN // (folded.n * folded.inner) + 1, at.part,
+                             folded)
         elif at.kind == DO_LOAD:
             _load(<load_task *>at.task, step, more)
         elif at.kind == DO_STORE:

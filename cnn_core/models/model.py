@@ -176,10 +176,13 @@ class Model(Trainer, Layer):
         )
 
     def explain(self, x: Any = None, y: Any = None, sample_weight: Any = None) -> str:
-        """Return how a step runs natively: its instructions, shapes, bytes, chains.
+        """Return how a step runs natively: its memory, instructions, shapes and chains.
 
-        `print(model.explain())` after `fit`, `evaluate` or `predict` shows the step
-        that ran last. For a batch, the step it would take is traced, but not run.
+        The sum of its bytes is the peak memory of a step beside the data and the small
+        workspace of the kernels: weights, optimizer state, and temporaries, which share
+        one block. `print(model.explain())` after `fit`, `evaluate` or `predict` shows
+        the step that ran last. For a batch, the step it would take is traced, but not
+        run.
 
         Args:
             x: inputs of one batch, as for `train_on_batch`; the latest step by default.
@@ -206,7 +209,12 @@ class Model(Trainer, Layer):
                     else "call fit, evaluate or predict before, or give a batch"
                 )
             )
-        return f"{found[0]} of {self._who()}: {found[1].explain()}"
+        optimizer = self.optimizer
+        kinds = {
+            "weights": self.weights,
+            "optimizer": [] if optimizer is None else optimizer.variables,
+        }
+        return f"{found[0]} of {self._who()}: {found[1].explain(kinds)}"
 
     def _explained_batch(self, x: Any, y: Any, sample_weight: Any, step: str) -> Any:
         """Return a batch for a step, for which the model is built."""

@@ -3,7 +3,8 @@
  * Numeric contract of every matrix product: K is cut into chunks of CNN_MATMUL_CHUNK.
  * Inside a chunk an output element is a chain of fused multiply-adds over k in order,
  * starting from +0; the chunks are added in order, then the bias, then the activation
- * is applied. Vectors run along N (or M), never along K, so an element depends on its
+ * is applied, or the gradient of one. The column sums of b are the product with a row of
+ * ones. Vectors run along N (or M), never along K, so an element depends on its
  * row, its column and K only: no tile, path, thread count or batch split changes a bit.
  */
 #ifndef CNN_KERNELS_MATMUL_H
@@ -32,8 +33,9 @@ typedef enum {
     CNN_ACTIVATION_COUNT
 } cnn_activation;
 
-/* c (m, n) = activation(a (m, k) @ b (k, n) + bias). Strides count floats and may be
- * anything (0, negative); the columns of c are contiguous. c overlaps no operand. */
+/* c (m, n) = activation(a (m, k) @ b (k, n) + bias), then c = grad(c, saved). Strides
+ * count floats and may be anything (0, negative); the columns of c are contiguous. c
+ * overlaps no operand. */
 typedef struct {
     int64_t m, n, k;
     const float *a;
@@ -46,6 +48,10 @@ typedef struct {
     const float *bias; /* NULL: none */
     int64_t bias_col;  /* 1: one value per column; 0: one value for all */
     cnn_activation activation;
+    cnn_activation grad; /* its gradient, CNN_LINEAR for none */
+    float grad_p;        /* slope or alpha of this gradient */
+    const float *saved;  /* what it saved of the forward, laid out as c */
+    float *sums;         /* NULL, or (n,): the sum of every column of b */
 } cnn_matmul;
 
 /* How matmul_block_f32 will walk through a product; filled by matmul_plan_f32. */

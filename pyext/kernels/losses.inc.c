@@ -18,6 +18,9 @@ CNN_INLINE v_mask v_not_clipped(v_f32 p) {
     return v_le(v_set(CNN_EPSILON), p) & v_le(p, v_set(CNN_ONE_LESS));
 }
 
+/* an array from row r on, or still none */
+#define CNN_FROM(p, offset) ((p) == NULL ? NULL : (p) + (offset))
+
 /* the three kernels of a body; T is the type of the targets */
 #define CNN_LOSS_KERNELS_OF(name, body, T)                                           \
     static void CNN_FN(name##_f32)(int64_t rows, int64_t n, const T *t,              \
@@ -109,10 +112,40 @@ CNN_DEFINE_ROW_SUM_HEAVY(cnn_row_free_target,
 
 /* With p = o / sum(o): g[j] = ct (A - t[j] / p[j]) / sum(o), A = sum of the targets
  * that are free. */
+CNN_INLINE void cnn_categorical_tile(int64_t n, const float *ct, const float *t,
+                                     const float *o, float *y, float *g) {
+    v_f32 c[CNN_SHORT], d[CNN_SHORT], terms[CNN_SHORT];
+    CNN_FN(tile_load)(n, o, c);
+    CNN_FN(tile_load)(n, t, d);
+    const v_f32 total = cnn_tile_sum(n, c);
+    for (int64_t j = 0; j < n; j++) c[j] = c[j] / total;
+    if (y != NULL) {
+        for (int64_t j = 0; j < n; j++) {
+            terms[j] = d[j] * v_log(v_clip_probability(c[j]));
+        }
+        v_store(y, -cnn_tile_sum(n, terms));
+    }
+    if (g == NULL) return;
+    for (int64_t j = 0; j < n; j++) {
+        terms[j] = v_select(v_not_clipped(c[j]), d[j], v_zero());
+    }
+    const v_f32 a = cnn_tile_sum(n, terms), scale = v_load(ct) / total;
+    for (int64_t j = 0; j < n; j++) {
+        v_f32 q = v_select(v_not_clipped(c[j]), d[j] / c[j], v_zero());
+        c[j] = scale * (a - q);
+    }
+    CNN_FN(tile_store)(n, c, g);
+}
+
 CNN_INLINE void cnn_categorical_crossentropy(int64_t rows, int64_t n, const float *ct,
                                              const float *t, const float *o, float *y,
                                              float *g) {
-    for (int64_t r = 0; r < rows; r++, t += n, o += n) {
+    int64_t r = 0;
+    CNN_FOR_TILES(rows, n, r) {
+        cnn_categorical_tile(n, CNN_FROM(ct, r), t + r * n, o + r * n, CNN_FROM(y, r),
+                             CNN_FROM(g, r * n));
+    }
+    for (t += r * n, o += r * n; r < rows; r++, t += n, o += n) {
         const v_f32 total = v_set(CNN_FN(cnn_row_sum)(n, o));
         if (y != NULL) y[r] = -CNN_FN(cnn_row_log_probability)(n, t, o, total);
         if (g == NULL) continue;
@@ -130,10 +163,34 @@ CNN_INLINE void cnn_categorical_crossentropy(int64_t rows, int64_t n, const floa
 CNN_LOSS_KERNELS_OF(categorical_crossentropy, cnn_categorical_crossentropy, float)
 
 /* g = ct (softmax(o) sum(t) - t) */
+CNN_INLINE void cnn_categorical_logits_tile(int64_t n, const float *ct, const float *t,
+                                            const float *o, float *y, float *g) {
+    v_f32 c[CNN_SHORT], d[CNN_SHORT], terms[CNN_SHORT];
+    CNN_FN(tile_load)(n, o, c);
+    CNN_FN(tile_load)(n, t, d);
+    const v_f32 exps = cnn_tile_exp(n, c, terms);
+    if (y != NULL) {
+        const v_f32 lse = v_log(exps);
+        for (int64_t j = 0; j < n; j++) c[j] = d[j] * (c[j] - lse);
+        v_store(y, -cnn_tile_sum(n, c));
+    }
+    if (g == NULL) return;
+    const v_f32 scale = cnn_tile_sum(n, d) / exps, cotangent = v_load(ct);
+    for (int64_t j = 0; j < n; j++) {
+        terms[j] = cotangent * v_fma(terms[j], scale, -d[j]);
+    }
+    CNN_FN(tile_store)(n, terms, g);
+}
+
 CNN_INLINE void cnn_categorical_logits(int64_t rows, int64_t n, const float *ct,
                                        const float *t, const float *o, float *y,
                                        float *g) {
-    for (int64_t r = 0; r < rows; r++, t += n, o += n) {
+    int64_t r = 0;
+    CNN_FOR_TILES(rows, n, r) {
+        cnn_categorical_logits_tile(n, CNN_FROM(ct, r), t + r * n, o + r * n,
+                                    CNN_FROM(y, r), CNN_FROM(g, r * n));
+    }
+    for (t += r * n, o += r * n; r < rows; r++, t += n, o += n) {
         float *to = g + r * n;
         const v_f32 shift = v_set(CNN_FN(cnn_row_max)(n, o));
         const float exps = g != NULL ? CNN_FN(cnn_row_exp)(n, o, shift, to)
@@ -155,10 +212,40 @@ CNN_LOSS_KERNELS_OF(categorical_crossentropy_logits, cnn_categorical_logits, flo
 
 /* ---- the same with one label per row ---- */
 
+CNN_INLINE void cnn_sparse_tile(int64_t n, const float *ct, const int64_t *labels,
+                                const float *o, float *y, float *g) {
+    v_f32 c[CNN_SHORT], label, p = v_zero();
+    const int outside = cnn_tile_labels(n, labels, &label);
+    CNN_FN(tile_load)(n, o, c);
+    const v_f32 total = cnn_tile_sum(n, c);
+    for (int64_t j = 0; j < n; j++) {
+        p = v_select(v_eq(label, v_set((float)j)), c[j], p);
+    }
+    p = p / total;
+    if (y != NULL) v_store(y, -v_log(v_clip_probability(p)));
+    if (g != NULL) {
+        const v_mask cut = v_lt(p, v_set(CNN_EPSILON)) | v_lt(v_set(CNN_ONE_LESS), p);
+        const v_f32 scale = v_select(cut, v_zero(), v_load(ct) / total);
+        const v_f32 at_label = v_select(cut, v_zero(), scale * (1.0f - 1.0f / p));
+        for (int64_t j = 0; j < n; j++) {
+            c[j] = v_select(v_eq(label, v_set((float)j)), at_label, scale);
+        }
+        CNN_FN(tile_store)(n, c, g);
+    }
+    if (outside) CNN_FN(tile_erase)(n, labels, y, g);
+}
+
 CNN_INLINE void cnn_sparse_crossentropy(int64_t rows, int64_t n, const float *ct,
                                         const int64_t *labels, const float *o, float *y,
                                         float *g) {
-    for (int64_t r = 0; r < rows; r++, o += n) {
+    int64_t r = 0;
+    if (y != NULL) { /* the gradient alone has nothing that a tile makes cheaper */
+        CNN_FOR_TILES(rows, n, r) {
+            cnn_sparse_tile(n, CNN_FROM(ct, r), labels + r, o + r * n, y + r,
+                            CNN_FROM(g, r * n));
+        }
+    }
+    for (o += r * n; r < rows; r++, o += n) {
         const int64_t j = labels[r];
         const int is_class = j >= 0 && j < n;
         const float total = CNN_FN(cnn_row_sum)(n, o);
@@ -176,10 +263,42 @@ CNN_INLINE void cnn_sparse_crossentropy(int64_t rows, int64_t n, const float *ct
 }
 CNN_LOSS_KERNELS_OF(sparse_categorical_crossentropy, cnn_sparse_crossentropy, int64_t)
 
+CNN_INLINE void cnn_sparse_logits_tile(int64_t n, const float *ct,
+                                       const int64_t *labels, const float *o, float *y,
+                                       float *g) {
+    v_f32 c[CNN_SHORT], terms[CNN_SHORT], label;
+    const int outside = cnn_tile_labels(n, labels, &label);
+    CNN_FN(tile_load)(n, o, c);
+    const v_f32 exps = cnn_tile_exp(n, c, terms);
+    if (y != NULL) {
+        v_f32 at_label = v_zero();
+        for (int64_t j = 0; j < n; j++) {
+            at_label = v_select(v_eq(label, v_set((float)j)), c[j], at_label);
+        }
+        v_store(y, v_log(exps) - at_label);
+    }
+    if (g != NULL) {
+        const v_f32 scale = 1.0f / exps, cotangent = v_load(ct);
+        for (int64_t j = 0; j < n; j++) {
+            const v_mask here = v_eq(label, v_set((float)j));
+            /* -0 leaves the product as it is */
+            const v_f32 target = v_select(here, v_set(-1.0f), v_set(-0.0f));
+            terms[j] = cotangent * v_fma(terms[j], scale, target);
+        }
+        CNN_FN(tile_store)(n, terms, g);
+    }
+    if (outside) CNN_FN(tile_erase)(n, labels, y, g);
+}
+
 CNN_INLINE void cnn_sparse_logits(int64_t rows, int64_t n, const float *ct,
                                   const int64_t *labels, const float *o, float *y,
                                   float *g) {
-    for (int64_t r = 0; r < rows; r++, o += n) {
+    int64_t r = 0;
+    CNN_FOR_TILES(rows, n, r) {
+        cnn_sparse_logits_tile(n, CNN_FROM(ct, r), labels + r, o + r * n,
+                               CNN_FROM(y, r), CNN_FROM(g, r * n));
+    }
+    for (o += r * n; r < rows; r++, o += n) {
         const int64_t j = labels[r];
         float *to = g + r * n;
         if (j < 0 || j >= n) {

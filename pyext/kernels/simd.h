@@ -187,7 +187,8 @@ CNN_INLINE v_f32 v_select(v_mask m, v_f32 a, v_f32 b) {
 }
 CNN_INLINE v_f32 v_load_part(const float *p, int64_t n) {
     v_f32 x = {0};
-    for (int64_t j = 0; j < n; j++) x[j] = p[j];
+    if (n & 2) memcpy(&x, p, 8);
+    if (n & 1) x[n & 2] = p[n & 2];
     return x;
 }
 CNN_INLINE void v_store_part(float *p, v_f32 x, int64_t n) {
@@ -216,10 +217,10 @@ CNN_INLINE v_f32 v_keep(v_f32 x, int64_t n) {
 }
 /* NaN if either is NaN, as NumPy's maximum and minimum */
 CNN_INLINE v_f32 v_maximum(v_f32 a, v_f32 b) {
-    return v_select(v_lt(b, a) | v_is_nan(a), a, b);
+    return v_select(v_is_nan(a), a, v_max(a, b));
 }
 CNN_INLINE v_f32 v_minimum(v_f32 a, v_f32 b) {
-    return v_select(v_lt(a, b) | v_is_nan(a), a, b);
+    return v_select(v_is_nan(a), a, v_min(a, b));
 }
 /* round to nearest even, |x| < 2^22 */
 CNN_INLINE v_f32 v_rint(v_f32 x) { return (x + 12582912.0f) - 12582912.0f; }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -12,6 +14,8 @@ import numpy as np
 import pytest
 
 from cnn_core.backend import reference
+
+sys.path.append(str(Path(__file__).parent))  # for contract.py
 
 collect_ignore_glob: list[str] = []
 if find_spec("cnn_core._native") is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from ... import tree
 from ..errors import name_operation, name_scope
 from ..tensor import Tensor
 from ..trace import Call, Graph, Operand, Spec, TraceError, Value, trace
+from ..variable import Variable
 from .lower import Lowering
 from .passes import optimize
 from .plan import ALIGNMENT, ARENA, Plan
@@ -88,8 +89,8 @@ class Program:
 
     @property
     def can_fail(self) -> bool:
-        """Whether a step has operations in Python, which may raise."""
-        return bool(self.lowering.fallbacks)
+        """Whether a step may raise when it has changed variables already."""
+        return self.lowering.can_fail
 
     @property
     def is_current(self) -> bool:
@@ -212,15 +213,22 @@ class Program:
 
     # --- looking inside ---
 
-    def explain(self) -> str:
-        """Return the instructions, with shapes and bytes, as text."""
+    def explain(self, kinds: Mapping[str, Collection[Variable]] | None = None) -> str:
+        """Return the memory and the instructions, with shapes and bytes, as text.
+
+        Args:
+            kinds: variables by the name of their kind, for the line about memory.
+        """
+        memory = self.plan.memory(kinds)
+        if self.lowering.panels.entries:
+            memory["weights in panels"] = self.lowering.panels.nbytes
+        parts = [f"{nbytes:,} {kind}" for kind, nbytes in memory.items()]
         lines = [
             f"{len(self._native)} instructions, arena {self.plan.arena_bytes} bytes, "
             f"{len(self.plan.variables)} variables, "
-            f"{len(self.plan.constants)} constants"
+            f"{len(self.plan.constants)} constants",
+            f"bytes: {' + '.join(parts)} = {sum(memory.values()):,}",
         ]
-        if self.lowering.panels.entries:
-            lines.append(f"weights in panels: {self.lowering.panels.nbytes} bytes")
         if self.lowering.fallbacks:
             lines.append(
                 f"in Python: {', '.join(sorted(set(self.lowering.fallbacks)))}"

@@ -13,6 +13,7 @@ from ..primitive import Primitive
 from ..trace import Call, Graph, Operand, Value
 from . import kernels
 from .chains import fuse_chains
+from .joining import join_bias_gradients, join_gradients, join_losses
 from .schedule import update_early
 
 
@@ -141,7 +142,16 @@ def keep_old_values(graph: Graph) -> Graph:
 # In the order in which they are applied; any of them can be left out.
 PASSES: dict[str, Callable[[Graph], Graph]] = {
     p.__name__: p
-    for p in (merge_equal, simplify, remove_dead, update_early, fuse_chains)
+    for p in (
+        merge_equal,
+        simplify,
+        remove_dead,
+        join_losses,
+        join_gradients,
+        join_bias_gradients,
+        update_early,
+        fuse_chains,
+    )
 }
 
 
