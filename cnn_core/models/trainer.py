@@ -335,12 +335,18 @@ class Trainer(Compiled):
         callbacks = _callback_list(callbacks, self, verbose, steps=data.num_batches)
         with callbacks.closing():
             callbacks.on_predict_begin()
-            outputs = self._predict(x, data, callbacks)
+            outputs = self._predict(x, batch_size, data, callbacks)
             callbacks.on_predict_end()
         return outputs
 
-    def _predict(self, x: Any, data: Epochs, callbacks: CallbackList) -> Any:
-        if not callbacks.watches_batches("predict"):
+    def _predict(
+        self, x: Any, batch_size: int | None, data: Epochs, callbacks: CallbackList
+    ) -> Any:
+        if not callbacks.watches_batches("predict") and data.arrays is not None:
+            outputs = self._step_programs().predict_again(self, x, batch_size)
+            if outputs is not None:
+                callbacks.on_predict_batch_end(0)
+                return outputs
             runner = self._array_runner("predict_step", data, stores=True)
             if runner is not None:
                 outputs, arrays = runner.outputs()
