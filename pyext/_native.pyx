@@ -13,6 +13,7 @@ include "losses.pxi"
 include "matmul.pxi"
 include "random.pxi"
 include "threads.pxi"
+include "peak.pxi"
 include "program_tasks.pxi"
 include "program.pxi"
 
