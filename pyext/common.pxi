@@ -27,6 +27,8 @@ cdef extern from "kernels.h" nogil:
     ctypedef void cnn_index_fn(int64_t, int64_t, const float *, int64_t *) noexcept
     ctypedef void cnn_fold_fn(
         int64_t, int64_t, const float *, int64_t, float *) noexcept
+    ctypedef void cnn_column_index_fn(
+        int64_t, int64_t, const float *, int64_t, int64_t *) noexcept
     ctypedef void cnn_rowmap_fn(int64_t, int64_t, const float *, float *) noexcept
     ctypedef void cnn_rowmap_grad_fn(
         int64_t, int64_t, const float *, const float *, float *) noexcept
@@ -124,6 +126,8 @@ cdef extern from "kernels.h" nogil:
         cnn_fold_fn *column_sum_f32
         cnn_fold_fn *column_max_f32
         cnn_fold_fn *column_min_f32
+        cnn_column_index_fn *column_argmax_f32
+        cnn_column_index_fn *column_argmin_f32
         cnn_rowloss_fn *mean_squared_error_f32
         cnn_rowloss_grad_fn *mean_squared_error_grad_f32
         cnn_rowloss_with_grad_fn *mean_squared_error_with_grad_f32
@@ -150,6 +154,7 @@ cdef extern from "kernels.h" nogil:
         cnn_matmul_pack_fn *matmul_pack_f32
         cnn_philox_fn *philox_u32
         cnn_uniform_fn *uniform_f32
+        cnn_uniform_fn *normal_f32
 
 
 cdef extern from "dispatch.h" nogil:

@@ -59,7 +59,7 @@ cdef enum Kind:
     DO_FOLD
     DO_LOAD
     DO_STORE
-    DO_UNIFORM
+    DO_RANDOM
     DO_CHAIN
     DO_CALL
 
@@ -69,6 +69,7 @@ cdef struct instruction:
     cnn_task_fn part
     int64_t n
     void *task
+    void *held  # the task of a product that reads panels; it is done if n is 1
 
 
 # An address in a task that follows a slot.
@@ -121,8 +122,9 @@ cdef struct pick_task:
     void *otherwise
 
 
-cdef struct uniform_task:
+cdef struct random_task:
     int64_t n
+    bint normal
     const uint32_t *state
     float *y
 
@@ -233,7 +235,7 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
     cdef pick_task *pick
     cdef fold_task *fold
     cdef matmul_task *product
-    cdef uniform_task *uniform
+    cdef random_task *random
     cdef philox_task philox
     cdef float *scratch
     cdef int64_t i
@@ -252,7 +254,7 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
                 with gil:
                     raise MemoryError("chain: no memory for scratch")
         elif at.kind == DO_MATMUL:
-            product = <matmul_task *>at.task
+            product = <matmul_task *>(at.held if at.n else at.task)
             scratch = <float *>cnn_workspace(product.scratch_size * sizeof(float))
             if scratch == NULL and product.scratch_size > 0:
                 with gil:
@@ -302,13 +304,16 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
             _load(<load_task *>at.task, step, more)
         elif at.kind == DO_STORE:
             _store(<load_task *>at.task, step)
-        elif at.kind == DO_UNIFORM:
-            uniform = <uniform_task *>at.task
-            philox.seed = uniform.state[0]
-            philox.offset = <uint64_t>uniform.state[1] << 32
-            philox.n = uniform.n
+        elif at.kind == DO_RANDOM:
+            random = <random_task *>at.task
+            philox.seed = random.state[0]
+            philox.offset = <uint64_t>random.state[1] << 32
+            philox.n = random.n
             philox.words = NULL
-            philox.floats = uniform.y
+            philox.floats = random.y
+            philox.draw = cnn_table.uniform_f32
+            if random.normal:
+                philox.draw = cnn_table.normal_f32
             cnn_parallel_for((philox.n + 3) // 4, GRAIN // 8, _philox_blocks, &philox)
         else:
             with gil:

@@ -2,6 +2,7 @@
 #include "kernels.h"
 #include "simd.h"
 #include "vmath.h"
+#include "power.h"
 #include "map.h"
 #include "lanes.h"
 #include "transpose.h"
@@ -15,6 +16,7 @@
 #include "column_sum.inc.c"
 #include "matmul.inc.c"
 #include "philox.inc.c"
+#include "trigonometry.inc.c"
 
 #define CNN_STRING_(x) #x
 #define CNN_STRING(x) CNN_STRING_(x)

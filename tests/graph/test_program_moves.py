@@ -205,8 +205,8 @@ def test_powers_of_any_layout():
     x = draw((6, 8))[:, ::2]
     y = np.abs(draw((4, 6))).T
     assert np.array_equal(backend.power(y, x), backend.power(y.copy(), x.copy()))
-    wide = backend.power(y[:, :1].copy(), x[:1].copy())  # broadcast: NumPy's
-    assert np.array_equal(wide, np.power(y[:, :1], x[:1]))
+    wide = backend.power(y[:, :1].copy(), x[:1].copy())
+    np.testing.assert_allclose(wide, np.power(y[:, :1], x[:1]), rtol=2e-7)
     one = backend.power(np.ones((1, 1), "float32"), draw(3))
     assert one.shape == (1, 3)
     assert backend.power(draw((0, 3)), np.array(2, "float32")).shape == (0, 3)
@@ -297,7 +297,7 @@ def test_indices_out_of_range_change_nothing():
         program = compile_function(
             lambda i, late=late: step(i, late), Spec((4,), "int64")
         )
-        assert program.can_fail is late  # else nothing has to be kept for an undo
+        assert bool(program.lowering.at_risk) is late  # else nothing is kept
         assert not program.lowering.fallbacks
         before = np.array(table)
         with pytest.raises(IndexError, match="take: index 4 is out of bounds"):

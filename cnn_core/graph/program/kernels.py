@@ -86,11 +86,11 @@ _LOGIC = frozenset(
     "logical_and logical_or logical_xor logical_not".split()
 )
 # What loops over types other than float32 compute, beside comparisons and logic.
-_OFINTEGERS = frozenset(
+_OF_INTEGERS = frozenset(
     "add subtract multiply square maximum minimum floor_divide mod sign negative "
     "absolute".split()
 )
-_OF_FLOATS = frozenset("power isnan isinf isfinite floor ceil round".split())
+_OF_FLOATS = frozenset("isnan isinf isfinite floor ceil round".split())
 
 
 def is_typed(call: Call) -> bool:
@@ -103,12 +103,8 @@ def is_typed(call: Call) -> bool:
     dtype = shapes.DTYPE_NAMES[first]
     if call.name in _LOGIC:
         return dtype in INTEGERS or dtype in ("bool", "float32")
-    if call.name in _OFINTEGERS:
+    if call.name in _OF_INTEGERS:
         return dtype in INTEGERS
-    if call.name == "power":  # NumPy computes those that broadcast otherwise
-        shape = call.outputs[0].shape
-        flat = all(flat_step(x, shape) is not None for x in call.inputs)
-        return flat and dtype == "float32"
     return call.name in _OF_FLOATS and dtype == "float32"
 
 

@@ -60,6 +60,8 @@ class Moves:
     plan: Any
 
     _checked: Callable[[Call], Callable[[], None]]
+    _python: Callable[[Call], Callable[[], None]]
+    _in_range: set[tuple[int, int]]  # indices that a call before has looked at
 
     def _at(self, x: Operand) -> Place:
         place: Place = self.plan.place(x)
@@ -211,6 +213,7 @@ class Moves:
             *(outer, n, indices.size, columns * x.dtype.itemsize),
             *(self._at(x), places, self._at(y), self._checked(call)),
         )
+        self._in_range.add(self._range(indices, n))
         return True
 
     def _take_adjoint(self, call: Call) -> bool:
@@ -219,11 +222,17 @@ class Moves:
         if places is None or y.dtype.name not in ("float32", "float64"):
             return False
         outer, n, columns = kernels.around(y, call.attrs["axis"])
+        known = self._range(indices, n) in self._in_range
         self.program.add_rows(
             *(y.dtype.name, outer, n, indices.size, columns),
-            *(self._at(ct), places, self._at(y), self._checked(call)),
+            *(self._at(ct), places, self._at(y)),
+            self._python(call) if known else self._checked(call),
         )
         return True
+
+    def _range(self, indices: Operand, n: int) -> tuple[int, int]:
+        x = self.plan.root(indices) if isinstance(indices, Value) else indices
+        return id(x), n
 
     def _labels(self, call: Call, target: Operand) -> Place | None:
         """Return where the labels are as int64, converted if need be."""

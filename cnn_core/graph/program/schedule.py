@@ -5,6 +5,9 @@ from __future__ import annotations
 from ..trace import Call, Graph, Value
 from . import kernels
 
+# These look at values, and raise if they do not fit.
+_RAISING = frozenset({"take"})
+
 
 def update_early(graph: Graph) -> Graph:
     """Let variables take their new values as soon as these can be computed.
@@ -16,13 +19,18 @@ def update_early(graph: Graph) -> Graph:
     calls = graph.calls
     moves = _movable(graph)
     follows = _order(graph)
+    updates = {id(x) for x in graph.writes.values()}
     # A call that moves comes after the unmoved call of this position.
     slots: list[int] = []
-    for position in range(len(calls)):
+    raised = -1  # where an error may come, before which no variable should change
+    for position, call in enumerate(calls):
         after = [slots[p] for p in follows[position]]
+        if any(id(v) in updates for v in call.outputs):
+            after.append(raised)
         slots.append(max(after, default=-1) if position in moves else position)
+        if call.name in _RAISING:
+            raised = position
     # What an update computes from old values alone is in nobody's way until then.
-    updates = {id(x) for x in graph.writes.values()}
     until = [len(calls)] * len(calls)
     for position in range(len(calls) - 1, -1, -1):
         call = calls[position]
