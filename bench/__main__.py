@@ -3,85 +3,46 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
-import os
 import sys
+from typing import Any
 
+from .harness import cpu_count, limit_threads
 
-def arguments(argv: list[str] | None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench",
-        description="Time every compiled kernel against its NumPy reference and torch.",
-    )
-    parser.add_argument("--only", metavar="NAME", help="kernels whose name holds NAME")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    parser.add_argument("--threads", type=int, default=1, help="threads (1)")
-    parser.add_argument(
-        "--seconds", type=float, default=0.3, help="time per case in seconds (0.3)"
-    )
-    parser.add_argument("--no-torch", action="store_true", help="leave torch out")
-    return parser.parse_args(argv)
+COMMANDS = {
+    "kernels": "every compiled kernel against its NumPy reference and torch (default)",
+    "models": "training steps of whole models against torch, JAX and Keras",
+    "fixed": "costs of import, first step, call, step, new shape; and the rivals'",
+    "memory": "peak memory of a training step, and torch's",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the benchmarks that the command line asks for."""
-    options = arguments(argv)
+    """Run the benchmark that the command line asks for."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help")):
+        given.insert(0, "kernels")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure this library, next to others where they are installed. "
+        "`python -m bench COMMAND --help` tells the options of a command.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    modules: dict[str, Any] = {}
+    for name, what in COMMANDS.items():
+        command = commands.add_parser(name, help=what, description=what)
+        command.set_defaults(command=name)
+        if given[0] == name:  # others need not be loaded
+            modules[name] = importlib.import_module(f".{name}", __package__)
+            modules[name].add_arguments(command)
+    options = parser.parse_args(given)
     if importlib.util.find_spec("cnn_core._native") is None:
         print("bench: the kernels are not built; run `pip install .`", file=sys.stderr)
         return 1
-    for library in ("OPENBLAS", "MKL", "OMP"):  # read when they are loaded
-        os.environ[f"{library}_NUM_THREADS"] = str(options.threads)
-    return run(options)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Run the chosen cases; imports NumPy, whose threads are set by now."""
-    from .cases import iterate_cases
-    from .harness import (
-        CONTESTANTS,
-        Contestant,
-        Result,
-        compare,
-        format_header,
-        format_row,
-        format_title,
-        header,
-        write_json,
-    )
-
-    names = list(CONTESTANTS)
-    if options.no_torch or importlib.util.find_spec("torch") is None:
-        names.remove("torch")
-    known = {case.kernel for case in iterate_cases()}
-    if options.only and not any(options.only in kernel for kernel in known):
-        print(
-            f"bench: no kernel named like {options.only!r}; there are "
-            f"{', '.join(sorted(known))}",
-            file=sys.stderr,
-        )
-        return 1
-    contestants = [Contestant(name, options.threads) for name in names]
-    facts = header(options.threads)
-    for contestant in contestants:
-        facts |= contestant.facts
-    print(format_header(facts))
-    print("us: compiled, median. reference, torch: their time / ours; above 1, we win.")
-    print(format_title())
-    results = []
-    try:
-        for number, case in enumerate(iterate_cases()):
-            if options.only and options.only not in case.kernel:
-                continue
-            seconds = compare(contestants, number, options.seconds)
-            results.append(Result(case, seconds))
-            print(format_row(results[-1]), flush=True)
-    finally:
-        for contestant in contestants:
-            contestant.close()
-    if options.json:
-        write_json(options.json, facts, results)
-    return 0
+    limit_threads(getattr(options, "threads", None) or cpu_count())
+    result: int = modules[options.command].run(options)
+    return result
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,15 +79,26 @@ class Contestant:
     core that the next contestant needs; a stopped process does not.
 
     Args:
-        name: one of `CONTESTANTS`.
+        name: whom the process times.
         threads: how many threads it may use.
+        module: the program of the process.
+        environment: what it finds there beyond our own environment.
     """
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        threads: int,
+        module: str = "bench.worker",
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.name = name
-        command = [sys.executable, "-m", "bench.worker", name, str(threads)]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", module, name, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | (environment or {}),
         )
         self.facts = json.loads(self._answer())
         self._process.send_signal(signal.SIGSTOP)
@@ -99,20 +110,29 @@ class Contestant:
             raise RuntimeError(f"bench: the process that times {self.name} has died")
         return line
 
-    def measure(self, number: int) -> float | None:
-        """Return the seconds of one call of a case, None if there is no such call."""
+    def measure(self, request: Any) -> Any:
+        """Return the answer to a request, None if there is nothing to measure."""
         assert self._process.stdin is not None
         self._process.send_signal(signal.SIGCONT)
-        self._process.stdin.write(f"{number}\n")
+        self._process.stdin.write(f"{json.dumps(request)}\n")
         self._process.stdin.flush()
         answer = json.loads(self._answer())
         self._process.send_signal(signal.SIGSTOP)
-        return None if answer is None else float(answer)
+        return answer
 
     def close(self) -> None:
         """End the process."""
         self._process.send_signal(signal.SIGCONT)
         self._process.communicate()
+
+
+def rounds_within(rounds: int, seconds: float) -> Iterator[int]:
+    """Count rounds, at least one, until there were enough or the time is over."""
+    end = time.perf_counter() + seconds
+    for number in range(max(1, rounds)):
+        if number and time.perf_counter() > end:
+            return
+        yield number
 
 
 def compare(
@@ -131,6 +151,19 @@ def compare(
     return {name: statistics.median(times) for name, times in samples.items()}
 
 
+def limit_threads(threads: int) -> None:
+    """Tell libraries that read it when they are loaded how many threads to use."""
+    for library in ("OPENBLAS", "MKL", "OMP"):
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)
+
+
+def cpu_count() -> int:
+    """Return the number of CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def cpu_name() -> str:
     """Return the processor's name, as far as the system tells."""
     info = Path("/proc/cpuinfo")
@@ -145,9 +178,7 @@ def header(threads: int) -> dict[str, Any]:
     """Return what the figures depend on."""
     return {
         "cpu": cpu_name(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": cpu_count(),
         "threads": threads,
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -157,6 +188,19 @@ def header(threads: int) -> dict[str, Any]:
 def format_header(facts: dict[str, Any]) -> str:
     """Return the line above the table."""
     return "  ".join(f"{key}: {value}" for key, value in facts.items())
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose first column is text and whose others are figures."""
+    widths = [max(len(r[i]) for r in (head, *rows)) for i in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *others = zip(cells, widths, strict=True)
+        parts = [first[0].ljust(first[1]), *(c.rjust(w) for c, w in others)]
+        return f"| {' | '.join(parts)} |"
+
+    return "\n".join(line(cells) for cells in (head, rule, *rows))
 
 
 _COLUMNS = " ".join(

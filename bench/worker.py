@@ -100,7 +100,7 @@ def main() -> None:
     print(json.dumps(facts), flush=True)
     timer = Timer(make)
     for line in sys.stdin:
-        print(json.dumps(timer.measure(int(line))), flush=True)
+        print(json.dumps(timer.measure(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,11 @@ include "reductions.pxi"
 include "losses.pxi"
 include "matmul.pxi"
 include "random.pxi"
+include "sorting.pxi"
+include "indexing.pxi"
 include "threads.pxi"
 include "program_tasks.pxi"
 include "program.pxi"
+include "program_run.pxi"
 
 _start()

@@ -77,22 +77,32 @@ cdef extern from "kernels.h" nogil:
         int64_t a_row, a_col
         const float *b
         int64_t b_row, b_col
+        int packed
         float *c
         int64_t c_row
         const float *bias
         int64_t bias_col
         cnn_activation activation
+        cnn_activation grad
+        float grad_p
+        const float *saved
+        float *sums
 
     ctypedef struct cnn_matmul_plan:
         int tile_rows
         int panel
         int pack_a, pack_b
         int64_t scratch
+        int64_t all_cols
+        int pays
 
     ctypedef void cnn_matmul_plan_fn(const cnn_matmul *, cnn_matmul_plan *) noexcept
     ctypedef void cnn_matmul_block_fn(
         const cnn_matmul *, const cnn_matmul_plan *, int64_t, int64_t, int64_t,
         int64_t, float *) noexcept
+    ctypedef void cnn_matmul_pack_fn(
+        const cnn_matmul *, const cnn_matmul_plan *, int64_t, int64_t,
+        float *) noexcept
     ctypedef void cnn_philox_fn(uint64_t, uint64_t, int64_t, uint32_t *) noexcept
     ctypedef void cnn_uniform_fn(uint64_t, uint64_t, int64_t, float *) noexcept
 
@@ -141,6 +151,7 @@ cdef extern from "kernels.h" nogil:
         cnn_labelloss_with_grad_fn *sparse_categorical_crossentropy_logits_with_grad_f32
         cnn_matmul_plan_fn *matmul_plan_f32
         cnn_matmul_block_fn *matmul_block_f32
+        cnn_matmul_pack_fn *matmul_pack_f32
         cnn_philox_fn *philox_u32
         cnn_uniform_fn *uniform_f32
 

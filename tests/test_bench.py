@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import cnn_core as keras
 from cnn_core import backend
 from cnn_core.backend import reference
 
@@ -29,19 +30,157 @@ def test_every_kernel_has_a_case(monkeypatch):
     assert all(case.flops or case.traffic for case in cases)
 
 
+def bench(*arguments):
+    """Run a command of the benchmarks."""
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def bench_modules(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
 def test_the_command_prints_a_table_and_writes_json(tmp_path):
     path = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "bench", "--only", "bias_add", "--seconds", "0"]
-    result = subprocess.run(
-        [*command, "--json", str(path)], cwd=ROOT, capture_output=True, text=True
-    )
+    chosen = ["--only", "bias_add", "--seconds", "0"]
+    result = bench(*chosen, "--json", str(path))
     assert result.returncode == 0, result.stderr
     assert "isa:" in result.stdout
     assert "GB/s" in result.stdout
     figures = json.loads(path.read_text())
     assert {row["kernel"] for row in figures["results"]} == {"bias_add"}
-    result = subprocess.run(
-        [*command[:-4], "--only", "matmull"], cwd=ROOT, capture_output=True, text=True
-    )
+    result = bench("kernels", "--only", "matmull")
     assert result.returncode == 1
     assert "matmul" in result.stderr
+
+
+def test_help_names_every_command():
+    result = bench("--help")
+    assert result.returncode == 0
+    for command in ("kernels", "models", "fixed", "memory"):
+        assert f"\n    {command} " in result.stdout
+
+
+def test_markdown_aligns_its_columns(bench_modules):
+    from bench.harness import markdown
+
+    lines = markdown(["name", "us"], [["a", "1.0"], ["longer", "10.25"]]).splitlines()
+    assert lines == [
+        "| name   |    us |",
+        "| ------ | ----: |",
+        "| a      |   1.0 |",
+        "| longer | 10.25 |",
+    ]
+
+
+def test_rounds_end_with_the_time_but_not_before_the_first(bench_modules):
+    from bench.harness import rounds_within
+
+    assert list(rounds_within(3, 60)) == [0, 1, 2]
+    assert list(rounds_within(3, -1)) == [0]
+
+
+# --- fixed costs ----------------------------------------------------------------------
+
+
+def test_fixed_costs_of_this_library(tmp_path):
+    path = tmp_path / "figures.json"
+    result = bench(
+        *["fixed", "--no-rivals", "--rounds", "1", "--lengths", "3", "--models", "2"],
+        *["--json", str(path)],
+    )
+    assert result.returncode == 0, result.stderr
+    for title in ("import beyond NumPy", "model(x1), 784-512-10", "both right"):
+        assert title in result.stdout
+    figures = json.loads(path.read_text())
+    assert figures["answers"]["threads"]["cnn_core"] == [{"right": True}]
+    assert figures["answers"]["lengths predict"]["cnn_core"][0]["warnings"] == 0
+    assert len(figures["step_cost"]["seconds"]) == 5  # more layers, more instructions
+
+
+def test_step_cost_is_the_line_through_the_times(bench_modules):
+    from bench.fixed import StepCost
+
+    cost = StepCost({10: 4e-6, 20: 5e-6, 50: 8e-6})
+    assert cost.per_step == pytest.approx(3e-6)
+    assert cost.per_instruction == pytest.approx(1e-7)
+
+
+def test_an_unknown_fixed_cost_names_those_there_are():
+    result = bench("fixed", "--only", "latencies")
+    assert result.returncode == 1
+    assert "latency call 8-8-4" in result.stderr
+
+
+# --- models ---------------------------------------------------------------------------
+
+
+def test_models_print_a_table_and_draw_a_chart(tmp_path):
+    path = tmp_path / "models.png"
+    result = bench(
+        *["models", "--only", "64-32-10", "--no-rivals", "--rounds", "1"],
+        *["--threads", "1", "--png", str(path)],
+    )
+    assert result.returncode == 0, result.stderr
+    assert "threads: 1" in result.stdout
+    assert "isa:" in result.stdout
+    assert "| MLP 64-32-10, batch 32, adam |" in result.stdout
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_missing_library_is_named(bench_modules, monkeypatch, capsys):
+    from bench import networks
+
+    library = networks.Library(("numpy", "no_such_library"), {}, None)
+    monkeypatch.setitem(networks.LIBRARIES, "other", library)
+    assert networks.installed(["other"]) == []
+    assert "left out: other (no_such_library not installed)" in capsys.readouterr().out
+
+
+def test_rivals_train_the_same_network(bench_modules):
+    """Ours and torch's have the same weights; branches meet in the last layer."""
+    from bench.networks import Task, keras_model
+
+    task = Task("two", (6, 5, 4, 3), 2, "adam", 1, branches=2)
+    model = keras_model(task, keras)
+    assert [w.shape for w in model.weights][-2:] == [(8, 3), (3,)]
+    assert len(model.trainable_variables) == 2 * 2 * 2 + 2
+    torch = pytest.importorskip("torch")
+    from bench.networks import torch_model
+
+    theirs = torch_model(task)
+    assert sum(p.numel() for p in theirs.parameters()) == model.count_params()
+    assert theirs(torch.zeros(2, 6)).shape == (2, 3)
+
+
+# --- memory ---------------------------------------------------------------------------
+
+
+def test_memory_of_plan_and_process(tmp_path):
+    path = tmp_path / "figures.json"
+    result = bench(
+        *["memory", "--only", "784-512-10", "--no-rivals", "--rounds", "1"],
+        *["--threads", "1", "--json", str(path)],
+    )
+    assert result.returncode == 0, result.stderr
+    assert "| 784-512-10, batch 128, rmsprop |" in result.stdout
+    (row,) = json.loads(path.read_text())["results"]
+    parameters = 784 * 512 + 512 + 512 * 10 + 10
+    assert row["plan"]["weights"] == 4 * parameters
+    assert row["plan"]["optimizer"] >= 4 * parameters
+    if row["growth"]["cnn_core"] is not None:  # what the plan says is really used
+        assert row["growth"]["cnn_core"] > 0.8 * sum(row["plan"].values())
+
+
+def test_memory_rows_compare_with_ours(bench_modules):
+    from bench.memory import TASKS, row
+
+    mega = 2**20
+    plan = {"weights": mega, "optimizer": 2 * mega, "temporaries": 3 * mega, "x": 0}
+    cells = row(TASKS[0], plan, {"cnn_core": 8 * mega, "torch": 12 * mega, "jax": None})
+    assert cells[1:] == ["1.0", "2.0", "3.0", "6.0", "8.0", "12.0 (1.50)", ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import weakref
 from pathlib import Path
 
@@ -59,6 +60,23 @@ def test_explain_of_a_batch_changes_nothing():
     assert int(model.optimizer.iterations) == 0
     uncompiled = keras.Sequential([layers.Dense(2)])
     assert uncompiled.explain(X, Y).startswith("predict_step")
+
+
+def test_explain_tells_the_peak_memory():
+    model = small()
+    model.fit(X, Y, batch_size=8, verbose=0)
+    line = model.explain().splitlines()[1]
+    found = re.fullmatch(
+        r"bytes: ([\d,]+) weights \+ ([\d,]+) optimizer \+ ([\d,]+) variables \+ "
+        r"([\d,]+) temporaries \+ ([\d,]+) constants = ([\d,]+)",
+        line,
+    )
+    assert found, line
+    numbers = [int(n.replace(",", "")) for n in found.groups()]
+    assert numbers[0] == sum(w.nbytes for w in model.get_weights())
+    assert numbers[1] == sum(np.asarray(v).nbytes for v in model.optimizer.variables)
+    assert numbers[3] >= X[:8].nbytes
+    assert numbers[-1] == sum(numbers[:-1])
 
 
 def test_explain_of_an_eager_model_says_so():

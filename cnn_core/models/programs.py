@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 import warnings
 from collections import OrderedDict
@@ -15,6 +16,8 @@ from .. import backend, config, tree
 from ..graph import Tensor
 from ..graph.program import Program, Spec, TraceError, trace
 from ..graph.program.kernels import TYPES
+from ..layers.state import edits
+from .native_calls import supports
 
 # Runs a function, and undoes what it did to variables if it fails.
 Whole = Callable[[Callable[[], Any]], Any]
@@ -41,6 +44,9 @@ class StepPrograms:
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         self._seen: OrderedDict[Any, None] = OrderedDict()
         self._eager: set[str] = set()  # steps that cannot be traced
+        # Programs for whole calls on one array, of a model whose changes are counted.
+        self._whole: dict[Any, Program] | None = {} if supports(model) else None
+        self._stamp: Any = None  # the count when they were kept
 
     def __deepcopy__(self, memo: Any) -> None:
         """Leave a copy of the model without programs: it makes its own."""
@@ -87,6 +93,43 @@ class StepPrograms:
             if len(self._programs) > CAPACITY:
                 self._programs.popitem(last=False)
         return program
+
+    def keep(self, x: Any, program: Program) -> None:
+        """Keep the program of `predict_step` for an array that is one batch."""
+        if self._whole is None or program.can_fail or type(x) is not np.ndarray:
+            return
+        stamp = edits.latest, config.changes()
+        if stamp != self._stamp or len(self._whole) >= CAPACITY:
+            self._whole.clear()
+            self._stamp = stamp
+        self._whole[x.shape, x.dtype] = program
+
+    def predict_again(self, model: Any, x: Any, batch_size: Any = math.inf) -> Any:
+        """Return the predictions for one batch of a kind that came before, or None.
+
+        Args:
+            model: the model.
+            x: any input; arrays may be of a kind that was kept.
+            batch_size: that of `predict`; infinite if all samples are one batch.
+        """
+        if (
+            not self._whole
+            or type(x) is not np.ndarray
+            or self._stamp != (edits.latest, config.changes())
+            or model.run_eagerly
+        ):
+            return None
+        program = self._whole.get((x.shape, x.dtype))
+        if program is None or not program.is_current:
+            return None
+        limit = 32 if batch_size is None else batch_size
+        if not (limit is math.inf or (type(limit) is int and len(x) <= limit)):
+            return None
+        if not program.stores:
+            return program.structured(program.run([x]))
+        outputs, arrays = stored_outputs(program, len(x))
+        program.run([x], results=arrays)
+        return outputs
 
     def latest(self) -> tuple[str, Program] | None:
         """Return the step and the program that were used last, or None."""
@@ -189,7 +232,6 @@ class ArrayRunner:
         stores: bool = False,
     ) -> None:
         self._source = source
-        self._pace = 1.0  # steps that fit into a slice of time
         self._parts: list[tuple[Program, int, int]] = []  # program, first row, steps
         whole, rest = divmod(source.num_samples, source.batch_size)
         sources = tuple(_dtype_name(a.dtype) for a in leaves_of(source.data))
@@ -217,14 +259,15 @@ class ArrayRunner:
             source.make_contiguous()
         self._data = leaves_of(source.data)
 
+    @property
+    def only(self) -> Program | None:
+        """The program, if all samples are one batch."""
+        program, _, steps = self._parts[0]
+        return program if steps == len(self._parts) == 1 else None
+
     def outputs(self) -> tuple[Any, list[Any]]:
         """Return arrays for all outputs, in the nesting of the results and flat."""
-        program = self._parts[0][0]
-        arrays = [
-            np.empty((self._source.num_samples, *x.shape[1:]), x.dtype)
-            for x in program.graph.outputs
-        ]
-        return program.structured(arrays), arrays
+        return stored_outputs(self._parts[0][0], self._source.num_samples)
 
     def run(
         self,
@@ -247,17 +290,23 @@ class ArrayRunner:
             kept = [r[row:] for r in results]
             at = 0
             while at < steps:
-                count = min(steps - at, max(1, int(self._pace)))
+                count = min(steps - at, max(1, int(program.pace)))
                 if before_each is not None:
                     before_each(done)
                     count = 1
                 started = time.perf_counter()
                 arrays = _run(program, whole, data, index, at, count, kept)
                 taken = time.perf_counter() - started
-                self._pace = min(4 * self._pace, count * _SLICE / max(taken, 1e-9))
+                program.pace = min(4 * program.pace, count * _SLICE / max(taken, 1e-9))
                 at += count
                 done += count
                 yield done - 1, None if kept else _structured(program, arrays)
+
+
+def stored_outputs(program: Program, rows: int) -> tuple[Any, list[Any]]:
+    """Return arrays for all outputs of a program that stores, nested and flat."""
+    arrays = [np.empty((rows, *x.shape[1:]), x.dtype) for x in program.graph.outputs]
+    return program.structured(arrays), arrays
 
 
 @functools.cache

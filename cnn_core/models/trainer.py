@@ -324,24 +324,30 @@ class Trainer(Compiled):
         """
         verbose = _verbosity(verbose, "predict")
         steps = check_count("steps", steps, "predict")
+        self.stop_predicting = False
+        if not verbose and callbacks is None and steps is None and self._programs:
+            outputs = self._programs.predict_again(self, x, batch_size)
+            if outputs is not None:
+                return outputs
         data = Epochs(
             make_source(x, batch_size=batch_size, steps=steps, who="predict"), steps
         )
         callbacks = _callback_list(callbacks, self, verbose, steps=data.num_batches)
-        self.stop_predicting = False
         with callbacks.closing():
             callbacks.on_predict_begin()
-            outputs = self._predict(data, callbacks)
+            outputs = self._predict(x, data, callbacks)
             callbacks.on_predict_end()
         return outputs
 
-    def _predict(self, data: Epochs, callbacks: CallbackList) -> Any:
+    def _predict(self, x: Any, data: Epochs, callbacks: CallbackList) -> Any:
         if not callbacks.watches_batches("predict"):
             runner = self._array_runner("predict_step", data, stores=True)
             if runner is not None:
                 outputs, arrays = runner.outputs()
                 for step, _ in runner.run(_undoing(self._all_variables), arrays):
                     callbacks.on_predict_batch_end(step)
+                if runner.only is not None:
+                    self._step_programs().keep(x, runner.only)
                 return outputs
         collected: list[list[Any]] = []
         outputs = None
@@ -420,8 +426,20 @@ class Trainer(Compiled):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the predictions for one batch as NumPy arrays."""
+        programs = self._step_programs()
+        outputs = programs.predict_again(self, x)
+        if outputs is not None:
+            return outputs
         batch = one_batch(x, None, None, "predict_on_batch")
-        outputs = self._run_step("predict_step", batch, self._all_variables)
+        whole = _undoing(self._all_variables)
+        program = None
+        if self.built:
+            program = programs.find(self, "predict_step", batch, now=False)
+        if program is None:
+            outputs = whole(lambda: self.predict_step(batch))
+        else:
+            programs.keep(x, program)
+            outputs = run_batch(program, batch, whole)
         return tree.map_structure(np.array, outputs)
 
     # --- helpers ---

@@ -62,7 +62,10 @@ CNN_LIGHT_MAP(softsign_f32, v_softsign(x))
 
 /* ---- gradients: s is y for relu, elu, selu, sigmoid, tanh, else x ---- */
 
-CNN_LIGHT_MAP_GRAD(relu_grad_f32, v_select(v_lt(v_zero(), s), ct, v_zero()))
+CNN_INLINE v_f32 v_relu_grad(v_f32 ct, v_f32 s) {
+    return v_select(v_lt(v_zero(), s), ct, v_zero());
+}
+CNN_LIGHT_MAP_GRAD(relu_grad_f32, v_relu_grad(ct, s))
 CNN_MAP_GRAD_P(leaky_relu_grad_f32, v_select(v_lt(v_zero(), s), ct, ct * p))
 /* y = alpha (exp(x) - 1) has the derivative y + alpha */
 CNN_MAP_GRAD_P(elu_grad_f32, v_select(v_lt(v_zero(), s), ct, ct * (s + p)))

@@ -71,14 +71,6 @@ static void CNN_FN(pack_strided)(int64_t count, int64_t steps, const float *x,
     }
 }
 
-/* Rows of `count` contiguous floats (the right edge of a matrix). */
-static void CNN_FN(copy_rows)(int64_t rows, int64_t count, const float *from,
-                              int64_t from_row, float *to, int64_t to_row) {
-    for (int64_t i = 0; i < rows; i++, from += from_row, to += to_row)
-        for (int64_t j = 0; j < count; j += CNN_VLEN)
-            v_store_n(to + j, v_load_n(from + j, count - j), count - j);
-}
-
 /* Columns of B in panels of `width`; b points at (k0, n0). Eight rows at a time, so that
  * reads walk along the rows and writes along the panels. */
 static void CNN_FN(pack_b)(int64_t steps, int64_t cols, const float *b, int64_t b_row,

@@ -188,7 +188,8 @@ CNN_INLINE v_f32 v_select(v_mask m, v_f32 a, v_f32 b) {
 }
 CNN_INLINE v_f32 v_load_part(const float *p, int64_t n) {
     v_f32 x = {0};
-    for (int64_t j = 0; j < n; j++) x[j] = p[j];
+    if (n & 2) memcpy(&x, p, 8);
+    if (n & 1) x[n & 2] = p[n & 2];
     return x;
 }
 CNN_INLINE void v_store_part(float *p, v_f32 x, int64_t n) {

@@ -13,8 +13,8 @@
 #include "reductions.inc.c"
 #include "softmax.inc.c"
 #include "losses.inc.c"
-#include "matmul.inc.c"
 #include "column_sum.inc.c"
+#include "matmul.inc.c"
 #include "philox.inc.c"
 
 #define CNN_STRING_(x) #x

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -12,6 +15,8 @@ import numpy as np
 import pytest
 
 from cnn_core.backend import reference
+
+sys.path.append(str(Path(__file__).parent))  # for contract.py
 
 collect_ignore_glob: list[str] = []
 if find_spec("cnn_core._native") is None:
@@ -59,7 +64,8 @@ def _joined(result: Any) -> np.ndarray:
     if not isinstance(result, tuple):
         array: np.ndarray = result
         return array
-    return np.concatenate([part.reshape(len(part), -1) for part in result], axis=1)
+    rows = [part.reshape(len(part), math.prod(part.shape[1:])) for part in result]
+    return np.concatenate(rows, axis=1)
 
 
 def _is_float32(x: Any) -> bool:

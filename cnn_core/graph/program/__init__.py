@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ... import tree
+from ..errors import name_operation, name_scope
 from ..tensor import Tensor
 from ..trace import Call, Graph, Operand, Spec, TraceError, Value, trace
+from ..variable import Variable
 from .lower import Lowering
 from .passes import optimize
 from .plan import ALIGNMENT, ARENA, Plan
@@ -46,7 +46,11 @@ class Program:
         sources: dtype of the array behind each input; that of the input by default.
         indexed: whether rows are taken by an index.
         stores: whether the outputs of all steps are kept, one after the other.
-        fuse: whether elementwise calls are fused.
+        without: names of the passes that are left out, see `passes.PASSES`.
+
+    Attributes:
+        stores: whether the outputs of all steps are kept.
+        pace: steps that the caller should run at once; it is the caller's to adjust.
     """
 
     def __init__(
@@ -55,28 +59,42 @@ class Program:
         sources: Sequence[str] | None = None,
         indexed: bool = False,
         stores: bool = False,
-        fuse: bool = True,
+        without: Collection[str] = (),
     ) -> None:
         from ...backend.compiled import native
 
-        self.graph = optimize(graph, chains=fuse)
+        self.graph = optimize(graph, without)
         self.plan = Plan(self.graph)
-        self._lock = threading.Lock()
         self._native = native.Program()
         self._written = {
             v for v, x in self.graph.writes.items() if x is not self.graph.reads[v]
         }
-        self._stores = stores
+        self.stores = stores
+        self.pace = 1.0
         self.arena = _aligned(self.plan.arena_bytes)
         self._emit(sources, indexed)
+        self._native.arguments(
+            [(v, slot, v in self._written) for v, slot in self.plan.variables.items()],
+            zip(self._data_slots, self._sources, strict=True),
+            self._result_slots,
+            []
+            if stores
+            else [(self.plan.place(x), _like(x)) for x in self.graph.outputs],
+            self._index_slot,
+        )
         self._native.bind(ARENA, self.arena)
         for slot, array in self.plan.constants:
             self._native.bind(slot, array)
 
     @property
     def can_fail(self) -> bool:
-        """Whether a step has operations in Python, which may raise."""
-        return bool(self.lowering.fallbacks)
+        """Whether a step may raise when it has changed variables already."""
+        return self.lowering.can_fail
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it was made for the instruction set and the threads now in use."""
+        return bool(self._native.is_current)
 
     # --- preparation ---
 
@@ -110,7 +128,7 @@ class Program:
             native.cast(variable.size, plan.place(x), dtype, place, dtype)
             self.lowering.note(f"{variable.path} = {x!r}")
         self._result_slots = []
-        if self._stores:
+        if self.stores:
             for x in self.graph.outputs:
                 slot = plan.new_slot()
                 self._result_slots.append(slot)
@@ -125,7 +143,12 @@ class Program:
 
         def run() -> None:
             arrays = [self._array(x) for x in call.inputs]
-            results = call.primitive.run(*arrays, **call.attrs)
+            try:
+                results = call.primitive.run(*arrays, **call.attrs)
+            except Exception as error:
+                name_operation(error, call.name)
+                name_scope(error, call.scope)
+                raise
             results = results if isinstance(results, tuple) else (results,)
             for value, result in zip(call.outputs, results, strict=True):
                 self._array(value)[...] = result
@@ -166,57 +189,8 @@ class Program:
             The outputs of the last step as arrays of their own; nothing for a program
             that stores.
         """
-        with self._lock:
-            try:
-                return self._run(data, index, first, count, results)
-            finally:
-                self._release()
-
-    def _run(
-        self, data: Sequence[Any], index: Any, first: int, count: int, results: Any
-    ) -> list[Any]:
-        self._bind_variables()
-        native = self._native
-        for slot, array, dtype in zip(
-            self._data_slots, data, self._sources, strict=True
-        ):
-            native.bind(slot, np.ascontiguousarray(array, dtype))
-        if self._index_slot is not None:
-            native.bind(self._index_slot, np.ascontiguousarray(index, np.int64))
-        for slot, array in zip(self._result_slots, results, strict=True):
-            native.bind(slot, array)
-        native.run(first, count)
-        if self._stores:
-            return []
-        return [np.array(self._array(x)) for x in self.graph.outputs]
-
-    def _release(self) -> None:
-        """Hold no array of others between runs."""
-        for slots in (
-            self.plan.variables.values(),
-            self._data_slots,
-            self._result_slots,
-        ):
-            for slot in slots:
-                self._native.release(slot)
-        if self._index_slot is not None:
-            self._native.release(self._index_slot)
-
-    def _bind_variables(self) -> None:
-        for variable, slot in self.plan.variables.items():
-            array = variable._array
-            if variable in self._written:
-                # Tensors read before must keep their values: work on a copy if anyone
-                # but the variable holds the array, or the memory that it shows.
-                if (
-                    sys.getrefcount(array) > _OWN_REFERENCES + 1
-                    or not array.flags.carray
-                    or not array.flags.owndata
-                ):
-                    array = variable._array = np.array(array, order="C")
-            elif not array.flags.c_contiguous:
-                array = variable._array = np.ascontiguousarray(array)
-            self._native.bind(slot, array)
+        outputs: list[Any] = self._native.run(first, count, data, index, results)
+        return outputs
 
     def __call__(self, *arguments: Any) -> Any:
         """Run one step on arrays and return the outputs as tensors."""
@@ -225,6 +199,8 @@ class Program:
 
     def structured(self, leaves: Sequence[Any]) -> Any:
         """Return outputs in the nesting of the traced function's results."""
+        if type(self.graph.structure) is Tensor:
+            return leaves[0]
         given = iter(leaves)
         return tree.pack_sequence_as(
             self.graph.structure,
@@ -236,12 +212,19 @@ class Program:
 
     # --- looking inside ---
 
-    def explain(self) -> str:
-        """Return the instructions, with shapes and bytes, as text."""
+    def explain(self, kinds: Mapping[str, Collection[Variable]] | None = None) -> str:
+        """Return the memory and the instructions, with shapes and bytes, as text.
+
+        Args:
+            kinds: variables by the name of their kind, for the line about memory.
+        """
+        memory = self.plan.memory(kinds)
+        parts = [f"{nbytes:,} {kind}" for kind, nbytes in memory.items()]
         lines = [
             f"{len(self._native)} instructions, arena {self.plan.arena_bytes} bytes, "
             f"{len(self.plan.variables)} variables, "
-            f"{len(self.plan.constants)} constants"
+            f"{len(self.plan.constants)} constants",
+            f"bytes: {' + '.join(parts)} = {sum(memory.values()):,}",
         ]
         if self.lowering.fallbacks:
             lines.append(
@@ -250,13 +233,9 @@ class Program:
         return "\n".join(lines + [str(name) for name in self.lowering.names])
 
 
-def _own_references() -> int:
-    """Return the reference count of an object that one local variable holds."""
-    array = np.empty(0)
-    return sys.getrefcount(array)
-
-
-_OWN_REFERENCES = _own_references()
+def _like(x: Operand) -> Any:
+    """Return an array of the shape and dtype of an operand, of next to no memory."""
+    return np.broadcast_to(np.zeros((), x.dtype), x.shape)
 
 
 def _aligned(nbytes: int) -> Any:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
+from ... import shapes
 from ..primitive import Primitive
 from ..trace import Call, Graph, Operand, Value
 from . import kernels
+from .chains import fuse_chains
+from .joining import join_bias_gradients, join_gradients, join_losses
+from .schedule import update_early
 
 
 def remove_dead(graph: Graph) -> Graph:
@@ -36,7 +42,7 @@ def merge_equal(graph: Graph) -> Graph:
             for old, new in zip(call.outputs, seen[key], strict=True):
                 same[id(old)] = new
             continue
-        call = Call(call.primitive, inputs, call.attrs, call.outputs)
+        call = call.on(inputs)
         if key is not None:
             seen[key] = call.outputs
         calls.append(call)
@@ -78,7 +84,7 @@ def simplify(graph: Graph) -> Graph:
         if kept is not None:
             same[id(call.outputs[0])] = kept
         else:
-            calls.append(Call(call.primitive, inputs, call.attrs, call.outputs))
+            calls.append(call.on(inputs))
     simpler = graph.replaced(calls)
     simpler.outputs = [_follow(x, same) for x in graph.outputs]
     simpler.writes = {v: _follow(x, same) for v, x in graph.writes.items()}
@@ -102,107 +108,7 @@ def _unchanged(call: Call, inputs: tuple[Operand, ...]) -> Value | None:
     return None
 
 
-# --- chains -------------------------------------------------------------------
-
-
-class Chain(Call):
-    """Elementwise calls on arrays of one shape, computed block by block."""
-
-    __slots__ = ("members",)
-
-    def __init__(self, members: list[Call], outputs: tuple[Value, ...]) -> None:
-        made = {id(v) for call in members for v in call.outputs}
-        inputs: dict[int, Operand] = {}
-        for call in members:
-            for x in call.inputs:
-                if id(x) not in made:
-                    inputs.setdefault(id(x), x)
-        super().__init__(_CHAIN, tuple(inputs.values()), {}, outputs)
-        self.members = members
-
-    def __repr__(self) -> str:
-        return "chain:\n" + "\n".join(f"    {call!r}" for call in self.members)
-
-
-def _run_chain(*arrays: Any) -> Any:
-    raise AssertionError("chains exist in native programs only")
-
-
-_CHAIN = Primitive("chain", _run_chain, _run_chain)
-
-
-class _Group:
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.members: list[Call] = []
-        self.made: set[int] = set()
-        self.operands: set[int] = set()
-
-    def add(self, call: Call) -> None:
-        self.members.append(call)
-        self.made.add(id(call.outputs[0]))
-        self.operands.update(id(x) for x in (*call.inputs, *call.outputs))
-
-
-def fuse_chains(graph: Graph) -> Graph:
-    """Gather elementwise calls on arrays of one shape, so that memory is walked once.
-
-    A group runs where its last member stood. It is closed before a call outside it
-    needs one of its results.
-    """
-    open_groups: dict[tuple[int, ...], _Group] = {}
-    placed: list[_Group | Call] = []
-
-    def close(group: _Group) -> None:
-        placed.append(group)
-        del open_groups[group.shape]
-
-    for call in graph.calls:
-        shape = call.outputs[0].shape
-        joins = kernels.is_chainable(call)
-        for group in list(open_groups.values()):
-            if (not joins or group.shape != shape) and any(
-                id(x) in group.made for x in call.inputs
-            ):
-                close(group)
-        if not joins:
-            placed.append(call)
-            continue
-        group = open_groups.get(shape) or _Group(shape)
-        operands = group.operands | {id(x) for x in (*call.inputs, *call.outputs)}
-        if len(operands) > kernels.CHAIN_OPERANDS:
-            close(group)
-            group = _Group(shape)
-        open_groups[shape] = group
-        group.add(call)
-    for group in list(open_groups.values()):
-        close(group)
-    return graph.replaced(_chained(graph, placed))
-
-
-def _chained(graph: Graph, placed: list[_Group | Call]) -> list[Call]:
-    """Turn groups of two and more into chains."""
-    needed = {id(v) for v in graph.results()}
-    for item in placed:
-        members = item.members if isinstance(item, _Group) else [item]
-        made = item.made if isinstance(item, _Group) else set()
-        for call in members:
-            needed.update(id(x) for x in call.inputs if id(x) not in made)
-    calls: list[Call] = []
-    for item in placed:
-        if not isinstance(item, _Group):
-            calls.append(item)
-        elif len(item.members) == 1:
-            calls.append(item.members[0])
-        else:
-            outputs = [v for c in item.members for v in c.outputs if id(v) in needed]
-            calls.append(Chain(item.members, tuple(outputs)))
-    return calls
-
-
 # --- old values of variables --------------------------------------------------
-
-VIEWS = frozenset({"reshape", "stop_gradient"})  # their output is their input's memory
 
 COPY = Primitive("copy", lambda x: x.copy(), lambda x: (x.shape, x.dtype))
 
@@ -212,7 +118,9 @@ def keep_old_values(graph: Graph) -> Graph:
     written = {
         id(graph.reads[v]) for v, x in graph.writes.items() if x is not graph.reads[v]
     }
-    shown = {id(c.outputs[0]): c.inputs[0] for c in graph.calls if c.name in VIEWS}
+    shown = {
+        id(c.outputs[0]): c.inputs[0] for c in graph.calls if c.name in kernels.VIEWS
+    }
     copies: list[Call] = []
 
     def kept(x: Operand) -> Operand:
@@ -231,7 +139,33 @@ def keep_old_values(graph: Graph) -> Graph:
     return kept_graph
 
 
-def optimize(graph: Graph, chains: bool = True) -> Graph:
-    """Apply every pass."""
-    graph = remove_dead(simplify(merge_equal(graph)))
-    return keep_old_values(fuse_chains(graph) if chains else graph)
+# In the order in which they are applied; any of them can be left out.
+PASSES: dict[str, Callable[[Graph], Graph]] = {
+    p.__name__: p
+    for p in (
+        merge_equal,
+        simplify,
+        remove_dead,
+        join_losses,
+        join_gradients,
+        join_bias_gradients,
+        update_early,
+        fuse_chains,
+    )
+}
+
+
+def optimize(graph: Graph, without: Collection[str] = ()) -> Graph:
+    """Apply the passes but those named in `without`, and those in the environment.
+
+    Raises:
+        ValueError: if there is no pass of that name.
+    """
+    named = os.environ.get("CNN_CORE_WITHOUT_PASSES", "").replace(",", " ").split()
+    left_out = {*without, *named}
+    for name in sorted(left_out - set(PASSES)):
+        raise shapes.unknown_name("pass", name, list(PASSES))
+    for name, apply in PASSES.items():
+        if name not in left_out:
+            graph = apply(graph)
+    return keep_old_values(graph)  # no pass: programs are wrong without it

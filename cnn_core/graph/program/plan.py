@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..trace import Call, Graph, Operand, Value
 from ..variable import Variable
-from . import kernels
-from .passes import VIEWS, Chain
+from . import folds, kernels
+from .chains import Chain
 
 ALIGNMENT = 64
 ARENA = 0  # slot of the arena
@@ -79,11 +80,28 @@ class Plan:
         """Tell whether a call only gives its input another shape."""
         return id(call.outputs[0]) in self._roots
 
+    def memory(
+        self, kinds: Mapping[str, Collection[Variable]] | None = None
+    ) -> dict[str, int]:
+        """Return the bytes that a step works on, by what they are for.
+
+        Args:
+            kinds: variables by the name of their kind; "variables" for all others.
+        """
+        found = dict.fromkeys(kinds or (), 0)
+        kind_of = {v: kind for kind, members in (kinds or {}).items() for v in members}
+        for variable in self.variables:
+            kind = kind_of.get(variable, "variables")
+            found[kind] = found.get(kind, 0) + self.graph.reads[variable].nbytes
+        found["temporaries"] = self.arena_bytes
+        found["constants"] = sum(array.nbytes for _, array in self.constants)
+        return found
+
     # --- views ---
 
     def _follow_views(self) -> None:
         for call in self.graph.calls:
-            if call.name in VIEWS and isinstance(call.inputs[0], Value):
+            if call.name in kernels.VIEWS and isinstance(call.inputs[0], Value):
                 self._roots[id(call.outputs[0])] = call.inputs[0]
 
     # --- variables ---
@@ -130,13 +148,14 @@ class Plan:
                 if isinstance(x, Value):
                     last[id(self.root(x))] = position
         end = len(calls)
-        for x in (*self.graph.results(), *self.graph.inputs):
+        for x in self.graph.results():
             last[id(self.root(x))] = end
         arena = _Arena()
-        for value in self.graph.inputs:
+        dying: dict[int, list[Value]] = {}
+        for value in self.graph.inputs:  # every step loads them anew
             if id(value) not in self._places:
                 self._places[id(value)] = (ARENA, arena.take(value.nbytes))
-        dying: dict[int, list[Value]] = {}
+                dying.setdefault(last.get(id(value), end), []).append(value)
         for position, call in enumerate(calls):
             if not (call.outputs and self.is_view(call)):
                 self._place_call(call, position, arena, last, dying)
@@ -230,12 +249,17 @@ def _reads_before_writing(call: Call) -> bool:
 def temporary_bytes(call: Call) -> int:
     """Return the scratch that a call's instructions need in the arena."""
     if call.name in ("argmax", "argmin"):
-        return call.outputs[0].size * 8
+        return kernels.rounded(call.outputs[0].size * 8) + kernels.turned_bytes(call)
+    if call.name in folds.NAMES:
+        return folds.scratch_bytes(call)
     if call.name.startswith("sparse_categorical_crossentropy"):
         labels = call.inputs[-2]
         return 0 if labels.dtype == np.int64 else labels.size * 8
     if call.name == "one_hot":
         return call.inputs[0].size * 8
+    if call.name in ("take", "take_adjoint"):
+        indices = call.inputs[1]
+        return 0 if indices.dtype == np.int64 else indices.size * 8
     if call.outputs and kernels.elementwise(call) is None:
         shape = call.outputs[0].shape
         return sum(kernels.widened_bytes(x, shape) for x in kernels.widened(call))
