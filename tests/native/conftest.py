@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import math
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
