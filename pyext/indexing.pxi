@@ -8,6 +8,8 @@ cdef extern from "indexing.h" nogil:
         int64_t n
         int64_t count
         int64_t row
+        int64_t size
+        int64_t all
         const int64_t *indices
         const char *source
         char *to
@@ -16,6 +18,9 @@ cdef extern from "indexing.h" nogil:
     void cnn_take_part(void *task, int64_t begin, int64_t end)
     void cnn_add_rows_f32(void *task, int64_t begin, int64_t end)
     void cnn_add_rows_f64(void *task, int64_t begin, int64_t end)
+    void cnn_along_part(void *task, int64_t begin, int64_t end)
+    void cnn_add_along_f32(void *task, int64_t begin, int64_t end)
+    void cnn_add_along_f64(void *task, int64_t begin, int64_t end)
 
 
 cdef inline void run_take(cnn_index_task *t) noexcept nogil:
@@ -42,7 +47,7 @@ cdef bint _index_shape(cnp.ndarray x, object indices, int axis,
     if not (cnp.PyArray_Check(indices) and cnp.PyArray_ISINTEGER(indices)
             and cnp.PyArray_TYPE(indices) != cnp.NPY_UINT64):
         return False
-    t.count = cnp.PyArray_SIZE(indices)
+    t.count = t.all = cnp.PyArray_SIZE(indices)
     t.outer = t.row = 1
     for i in range(axis):
         t.outer *= cnp.PyArray_DIM(x, i)

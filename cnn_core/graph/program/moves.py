@@ -234,6 +234,43 @@ class Moves:
         x = self.plan.root(indices) if isinstance(indices, Value) else indices
         return id(x), n
 
+    def _take_along_axis(self, call: Call) -> bool:
+        (x, indices), (y,) = call.inputs, call.outputs
+        places = self._labels(call, indices)
+        if places is None or not _movable(x):
+            return False
+        outer, n, inner = kernels.around(x, call.attrs["axis"])
+        self.program.along(
+            *(outer, n, indices.size // (outer * inner), inner, self._at(x), places),
+            *(self._at(y), self._checked(call)),
+            size=x.dtype.itemsize,
+        )
+        self._in_range.add(self._range(indices, n))
+        return True
+
+    def _take_along_adjoint(self, call: Call) -> bool:
+        (ct, indices), (y,) = call.inputs, call.outputs
+        places = self._labels(call, indices)
+        if places is None or y.dtype.name not in ("float32", "float64"):
+            return False
+        outer, n, inner = kernels.around(y, call.attrs["axis"])
+        known = self._range(indices, n) in self._in_range
+        self.program.along(
+            *(outer, n, indices.size // (outer * inner), inner, self._at(ct), places),
+            self._at(y),
+            self._python(call) if known else self._checked(call),
+            dtype=y.dtype.name,
+        )
+        return True
+
+    def _argsort(self, call: Call) -> bool:
+        (x,), (y,) = call.inputs, call.outputs
+        if x.dtype.name not in ("float32", "int32", "uint32"):
+            return False
+        around = kernels.around(x, call.attrs["axis"])
+        self.program.argsort(x.dtype.name, *around, self._at(x), self._at(y))
+        return True
+
     def _labels(self, call: Call, target: Operand) -> Place | None:
         """Return where the labels are as int64, converted if need be."""
         dtype = target.dtype.name
