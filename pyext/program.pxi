@@ -1,4 +1,4 @@
-# Building a program: prepared kernel calls, one after the other; program_run.pxi runs it.
+# Building a program: kernel calls, one after the other; program_run.pxi runs them.
 
 from libc.stdlib cimport calloc, free, realloc
 

@@ -179,6 +179,44 @@ def test_operands_are_widened(dtype):
     check(ops.logical_or, a, b)
 
 
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "less"])
+@pytest.mark.parametrize("shapes", [((4, 6), (4, 6)), ((4, 6), ()), ((4, 1), (1, 6))])
+def test_arithmetic_of_doubles(name, shapes):
+    check(getattr(ops, name), *(draw(shape, "float64") for shape in shapes))
+    special = np.array([*SPECIAL, -np.nan])
+    with np.errstate(all="ignore"):
+        check(getattr(ops, name), special[:, None], special)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["negative", "absolute", "square", "sqrt", "rsqrt", "reciprocal", "sign", "floor"]
+    + ["ceil", "round", "isnan", "isinf", "isfinite", "logical_not"],
+)
+def test_functions_of_doubles(name):
+    check(getattr(ops, name), np.array([*SPECIAL, -np.nan]))
+    check(getattr(ops, name), draw((7, 9), "float64"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["floor_divide", "mod"])
+def test_quotients_of_floats(name, dtype):
+    a, b = draw((60, 1), dtype) * 20, draw((50,), dtype)
+    check(getattr(ops, name), a, b)
+    check(getattr(ops, name), np.round(a), np.round(b * 4) / 2)
+    special = np.array(SPECIAL, dtype)
+    check(getattr(ops, name), special[:, None], special)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("k", [-2, 0, 1, 9])
+@pytest.mark.parametrize("name", ["tril", "triu"])
+def test_triangles(name, k, dtype):
+    x = draw((3, 4, 6), dtype)
+    check(lambda t: getattr(ops, name)(t, k), x)
+    check(lambda t: getattr(ops, name)(t[0], k), x)
+
+
 # --- powers ---------------------------------------------------------------------------
 
 

@@ -271,6 +271,20 @@ class Moves:
         self.program.argsort(x.dtype.name, *around, self._at(x), self._at(y))
         return True
 
+    def _triangle(self, call: Call) -> bool:
+        (x,), (y,), k = call.inputs, call.outputs, call.attrs["k"]
+        if y.ndim > kernels.AXES or y.dtype.name not in kernels.TYPES:
+            return False
+        lower = call.name == "tril"
+        kept = np.tri(y.shape[-2], y.shape[-1], k if lower else k - 1, dtype=bool)
+        kept = np.broadcast_to(kept if lower else ~kept, y.shape)
+        zero = np.zeros((), y.dtype)
+        operands = self._at(kept), 1, self._at(x), 1, self._at(zero), 0
+        self.program.where(y.dtype.name, y.size, *operands, self._at(y))
+        return True
+
+    _tril = _triu = _triangle
+
     def _labels(self, call: Call, target: Operand) -> Place | None:
         """Return where the labels are as int64, converted if need be."""
         dtype = target.dtype.name
