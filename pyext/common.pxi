@@ -27,6 +27,8 @@ cdef extern from "kernels.h" nogil:
     ctypedef void cnn_index_fn(int64_t, int64_t, const float *, int64_t *) noexcept
     ctypedef void cnn_fold_fn(
         int64_t, int64_t, const float *, int64_t, float *) noexcept
+    ctypedef void cnn_column_index_fn(
+        int64_t, int64_t, const float *, int64_t, int64_t *) noexcept
     ctypedef void cnn_rowmap_fn(int64_t, int64_t, const float *, float *) noexcept
     ctypedef void cnn_rowmap_grad_fn(
         int64_t, int64_t, const float *, const float *, float *) noexcept
@@ -103,6 +105,9 @@ cdef extern from "kernels.h" nogil:
         float *) noexcept
     ctypedef void cnn_philox_fn(uint64_t, uint64_t, int64_t, uint32_t *) noexcept
     ctypedef void cnn_uniform_fn(uint64_t, uint64_t, int64_t, float *) noexcept
+    ctypedef int64_t cnn_peak_fn(int64_t, float, float *) noexcept
+    ctypedef void cnn_stream_fn(
+        int64_t, const float *, const float *, float, float *) noexcept
 
     # the fields that are called by name; the others are found by their offset
     ctypedef struct cnn_kernel_table:
@@ -124,6 +129,8 @@ cdef extern from "kernels.h" nogil:
         cnn_fold_fn *column_sum_f32
         cnn_fold_fn *column_max_f32
         cnn_fold_fn *column_min_f32
+        cnn_column_index_fn *column_argmax_f32
+        cnn_column_index_fn *column_argmin_f32
         cnn_rowloss_fn *mean_squared_error_f32
         cnn_rowloss_grad_fn *mean_squared_error_grad_f32
         cnn_rowloss_with_grad_fn *mean_squared_error_with_grad_f32
@@ -151,6 +158,11 @@ cdef extern from "kernels.h" nogil:
         cnn_philox_fn *philox_u32
         cnn_uniform_fn *uniform_f32
         cnn_uniform_fn *normal_f32
+        cnn_peak_fn *peak_fma_f32
+        cnn_stream_fn *stream_read_f32
+        cnn_stream_fn *stream_write_f32
+        cnn_stream_fn *stream_copy_f32
+        cnn_stream_fn *stream_triad_f32
 
 
 cdef extern from "dispatch.h" nogil:

@@ -32,6 +32,7 @@ cdef class Instructions:
                 free((<chain_task *>self.code[i].task).op)
             if self.code[i].kind != DO_CALL:
                 free(self.code[i].task)
+            free(self.code[i].held)
         free(self.code)
         free(self.references)
         free(self.starts)
@@ -57,6 +58,7 @@ cdef class Instructions:
         self.code[self.count].kind = kind
         self.code[self.count].n = n
         self.code[self.count].task = task
+        self.code[self.count].held = NULL
         self.count += 1
         return task
 
@@ -203,7 +205,7 @@ cdef class Instructions:
 
     def matmul(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
                bint transpose_b, c, bias=None, activation=None, bint packed=False,
-               grad=None, parameter=None, saved=None, bias_gradient=None):
+               grad=None, parameter=None, saved=None, bias_gradient=None, held=None):
         """c (m, n) = activation(a @ b + bias), contiguous matrices; c lies alone.
 
         Everything below has the bits of the separate instructions.
@@ -217,9 +219,29 @@ cdef class Instructions:
             parameter: slope of "leaky_relu" (0.2) or alpha of "elu" (1.0) in `grad`.
             bias_gradient: place (n,) for the sums of the columns of b, as the bias
                 gradient of b.
+            held: place of b in panels, which runs that have them read instead of b (see
+                Program.arguments); not with what belongs to gradients.
+
+        Returns:
+            Number of the instruction.
         """
         cdef matmul_task *t = <matmul_task *>self._add(
             DO_MATMUL, sizeof(matmul_task), 0)
+        cdef int64_t at = self.count - 1
+        self._product(t, m, n, k, a, transpose_a, b, transpose_b, c, bias, activation,
+                      packed, grad, parameter, saved, bias_gradient)
+        if held is not None:
+            t = <matmul_task *>calloc(1, sizeof(matmul_task))
+            if t == NULL:
+                raise MemoryError()
+            self.code[at].held = t
+            self._product(t, m, n, k, a, transpose_a, held, False, c, bias, activation,
+                          True, None, None, None, None)
+        return at
+
+    cdef int _product(self, matmul_task *t, int64_t m, int64_t n, int64_t k, a,
+                      bint transpose_a, b, bint transpose_b, c, bias, activation,
+                      bint packed, grad, parameter, saved, bias_gradient) except -1:
         cdef float mark_a, mark_b
         _product_of_rows(&t.p, m, n, k, transpose_a, transpose_b)
         t.p.a = &mark_a
@@ -249,6 +271,7 @@ cdef class Instructions:
         self._refer(&t.p.c, c)
         if bias is not None:
             self._refer(&t.p.bias, bias)
+        return 0
 
     def pack_b(self, int64_t m, int64_t n, int64_t k, b, bint transpose_b, y):
         """y = b, (k, n) or (n, k) with transpose_b, in the panels that matmul reads.

@@ -73,6 +73,7 @@ cdef struct instruction:
     cnn_task_fn part
     int64_t n
     void *task
+    void *held  # the task of a product that reads panels; it is done if n is 1
 
 
 # An address in a task that follows a slot.
@@ -258,7 +259,7 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
                 with gil:
                     raise MemoryError("chain: no memory for scratch")
         elif at.kind == DO_MATMUL:
-            product = <matmul_task *>at.task
+            product = <matmul_task *>(at.held if at.n else at.task)
             scratch = <float *>cnn_workspace(product.scratch_size * sizeof(float))
             if scratch == NULL and product.scratch_size > 0:
                 with gil:

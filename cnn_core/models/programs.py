@@ -164,9 +164,13 @@ class StepPrograms:
 
 def _signature(batch: Any) -> Any:
     """Return what batches of one kind share."""
-    return repr(
-        tree.map_structure(lambda t: None if t is None else (t.shape, t.dtype), batch)
-    )
+    if type(batch) is Tensor:
+        return batch._array.shape, batch._array.dtype
+    if isinstance(batch, dict):
+        return dict, *[(k, _signature(v)) for k, v in batch.items()]
+    if isinstance(batch, (list, tuple)):
+        return type(batch), *[_signature(v) for v in batch]
+    return None if batch is None else (batch.shape, batch.dtype)
 
 
 def _surroundings(model: Any) -> Any:

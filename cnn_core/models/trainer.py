@@ -269,9 +269,9 @@ class Trainer(Compiled):
         data = Epochs(source, steps)
         self._prepare(source.peek(), "test_step")
         callbacks = _callback_list(callbacks, self, verbose, steps=data.num_batches)
-        with callbacks.closing():
+        with callbacks.closing(), self._looping(state):
             logs = self._evaluate(state, data, callbacks)
-        return logs if return_dict else self._in_order(logs)
+            return logs if return_dict else self._in_order(logs)
 
     def _evaluate(
         self, state: TrainingState, data: Epochs, callbacks: CallbackList
@@ -337,12 +337,18 @@ class Trainer(Compiled):
         callbacks = _callback_list(callbacks, self, verbose, steps=data.num_batches)
         with callbacks.closing():
             callbacks.on_predict_begin()
-            outputs = self._predict(x, data, callbacks)
+            outputs = self._predict(x, batch_size, data, callbacks)
             callbacks.on_predict_end()
         return outputs
 
-    def _predict(self, x: Any, data: Epochs, callbacks: CallbackList) -> Any:
-        if not callbacks.watches_batches("predict"):
+    def _predict(
+        self, x: Any, batch_size: int | None, data: Epochs, callbacks: CallbackList
+    ) -> Any:
+        if not callbacks.watches_batches("predict") and data.arrays is not None:
+            outputs = self._step_programs().predict_again(self, x, batch_size)
+            if outputs is not None:
+                callbacks.on_predict_batch_end(0)
+                return outputs
             runner = self._array_runner("predict_step", data, stores=True)
             if runner is not None:
                 outputs, arrays = runner.outputs()
@@ -423,8 +429,8 @@ class Trainer(Compiled):
         with self._looping(state) as variables:
             self.reset_metrics()
             logs = self._run_step(step, batch, variables)
-        logs = pythonify_logs(_checked_logs(logs, step))
-        return logs if return_dict else self._in_order(logs)
+            logs = pythonify_logs(_checked_logs(logs, step))
+            return logs if return_dict else self._in_order(logs)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the predictions for one batch as NumPy arrays."""
@@ -451,8 +457,8 @@ class Trainer(Compiled):
 
         The function it gives returns every variable that a step may change.
         """
-        if state.own_metrics is not None:  # inside another loop: it has looked
-            yield self._all_variables
+        if state.variables is not None:  # inside another loop: it has looked
+            yield state.variables
             return
         known = len(state.all_metrics())
         if type(self).metrics is Compiled.metrics:
@@ -470,10 +476,11 @@ class Trainer(Compiled):
         built = self.built and (self.optimizer is None or self.optimizer.built)
         if not built:
             state.trainable = None
+        state.variables = variables
         try:
             yield variables
         finally:
-            state.own_metrics = state.trainable = None
+            state.own_metrics = state.trainable = state.variables = None
 
     def _epoch_logs(self, logs: Any, step: str) -> Logs:
         """Return the results of the metrics, or of a step that logs other things.

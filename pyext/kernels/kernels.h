@@ -53,6 +53,9 @@ typedef void cnn_index_fn(int64_t rows, int64_t n, const float *x, int64_t *y);
 /* y (cols,) from the rows x[r * x_row + c], r = 0 .. rows-1 in this order, rows >= 1 */
 typedef void cnn_fold_fn(int64_t rows, int64_t cols, const float *x, int64_t x_row,
                          float *y);
+/* y (cols,): which of these rows has a column's extreme, 1 <= rows < 2^31 */
+typedef void cnn_column_index_fn(int64_t rows, int64_t cols, const float *x,
+                                 int64_t x_row, int64_t *y);
 /* y (rows, n): every row by itself, as softmax */
 typedef void cnn_rowmap_fn(int64_t rows, int64_t n, const float *x, float *y);
 typedef void cnn_rowmap_grad_fn(int64_t rows, int64_t n, const float *ct,
@@ -111,7 +114,8 @@ typedef void cnn_labelloss_with_grad_fn(int64_t rows, int64_t n, const float *ct
     X(multiply_f32, binary)                                                          \
     X(divide_f32, binary)                                                            \
     X(maximum_f32, binary)                                                           \
-    X(minimum_f32, binary)
+    X(minimum_f32, binary)                                                           \
+    X(power_f32, binary)
 
 #define CNN_ACTIVATION_KERNELS(X)                                                    \
     X(relu_f32, unary)                                                               \
@@ -149,6 +153,8 @@ typedef void cnn_labelloss_with_grad_fn(int64_t rows, int64_t n, const float *ct
     X(min_f32, reduce)                                                               \
     X(argmax_f32, index)                                                             \
     X(argmin_f32, index)                                                             \
+    X(column_argmax_f32, column_index)                                               \
+    X(column_argmin_f32, column_index)                                               \
     X(column_max_f32, fold)                                                          \
     X(column_min_f32, fold)
 
@@ -176,6 +182,7 @@ typedef void cnn_labelloss_with_grad_fn(int64_t rows, int64_t n, const float *ct
     X(sparse_categorical_crossentropy_logits_with_grad_f32, labelloss_with_grad)
 
 #include "kernels_matmul.h" /* CNN_MATMUL_KERNELS, CNN_RANDOM_KERNELS */
+#include "kernels_peak.h"   /* CNN_PEAK_KERNELS */
 
 #define CNN_KERNELS(X)                                                               \
     CNN_ELEMENTWISE_KERNELS(X)                                                       \
@@ -183,7 +190,8 @@ typedef void cnn_labelloss_with_grad_fn(int64_t rows, int64_t n, const float *ct
     CNN_REDUCTION_KERNELS(X)                                                         \
     CNN_LOSS_KERNELS(X)                                                              \
     CNN_MATMUL_KERNELS(X)                                                            \
-    CNN_RANDOM_KERNELS(X)
+    CNN_RANDOM_KERNELS(X)                                                            \
+    CNN_PEAK_KERNELS(X)
 
 #define CNN_KERNEL_FIELD(name, signature) cnn_##signature##_fn *name;
 typedef struct {

@@ -130,10 +130,10 @@ static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) 
         plan->scratch += CNN_MATMUL_GROUP * CNN_MATMUL_ROWS * steps;
 }
 
-/* One row of tiles: `height` rows of A against a panel of B. */
-static void CNN_FN(panel_f32)(const CNN_FN(tile_job) * job, int height, const float *a,
-                              const float *b, const float *bias, float *c,
-                              int64_t cols) {
+/* `height` rows of A against the last, narrow panel of B: in tiles as wide as fit. */
+static void CNN_FN(last_panel)(const CNN_FN(tile_job) * job, int height, const float *a,
+                               const float *b, const float *bias, float *c,
+                               int64_t cols) {
     CNN_FN(tile_fn) *const *tiles = CNN_FN(tiles)[height];
     for (int64_t j = 0; j < cols;) {
         const int64_t vectors = (cols - j + CNN_VLEN - 1) / CNN_VLEN;
@@ -182,20 +182,32 @@ static int64_t CNN_FN(dots_f32)(const cnn_matmul *p, int64_t m, int64_t n0, int6
     return n0;
 }
 
-/* Rows of tile t when `rows` are cut evenly: 8 rows are 4 + 4, not 6 + 2. */
-CNN_INLINE int CNN_FN(tile_height)(int64_t rows, int64_t count, int64_t t) {
-    return (int)(rows / count + (t < rows % count));
+/* Rows cut evenly into tiles: 8 rows are 4 + 4, not 6 + 2. */
+typedef struct {
+    int64_t count;
+    int low;      /* rows of a tile */
+    int64_t high; /* tiles that have one more, the first ones */
+} CNN_FN(tile_rows);
+
+CNN_INLINE CNN_FN(tile_rows) CNN_FN(cut_rows)(int64_t rows, int64_t most) {
+    const int64_t count = rows <= most ? 1 : (rows + most - 1) / most;
+    const int64_t low = count == 1 ? rows : rows / count;
+    return (CNN_FN(tile_rows)){count, (int)low, rows - low * count};
+}
+
+CNN_INLINE int CNN_FN(tile_height)(CNN_FN(tile_rows) tiles, int64_t t) {
+    return tiles.low + (t < tiles.high);
 }
 
 /* Tiles t0 .. t1-1 of A, the first of which starts at a: a few steps of each in turn. */
-static void CNN_FN(pack_a)(const cnn_matmul *p, int64_t rows, int64_t count, int64_t t0,
+static void CNN_FN(pack_a)(const cnn_matmul *p, CNN_FN(tile_rows) tiles, int64_t t0,
                            int64_t t1, int64_t steps, const float *a, float *packed) {
     for (int64_t k = 0; k < steps; k += 16) {
         const int64_t part = steps - k < 16 ? steps - k : 16;
         const float *from = a + k * p->a_col;
         float *to = packed;
         for (int64_t t = t0; t < t1; t++) {
-            const int height = CNN_FN(tile_height)(rows, count, t);
+            const int height = CNN_FN(tile_height)(tiles, t);
             CNN_FN(pack_strided)(height, part, from, p->a_row, p->a_col, to + k * height,
                                  height);
             from += height * p->a_row;
@@ -220,7 +232,8 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                                      int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                                      float *scratch) {
     const int64_t panel = plan->panel, rows = m1 - m0;
-    const int64_t count = (rows + plan->tile_rows - 1) / plan->tile_rows;
+    const CNN_FN(tile_rows) tiles = CNN_FN(cut_rows)(rows, plan->tile_rows);
+    const int64_t count = tiles.count;
     const int64_t group = plan->keep_b ? CNN_MATMUL_GROUP : count;
     float *const packed_b = scratch;
     float *const packed_a = packed_b + plan->packed_b;
@@ -235,7 +248,6 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
         begin = CNN_FN(dots_f32)(p, m0, n0, n1);
     for (int64_t nb = begin; nb < n1; nb += plan->block_cols) {
         const int64_t cols = n1 - nb < plan->block_cols ? n1 - nb : plan->block_cols;
-        const int64_t padded = (cols + panel - 1) / panel * panel;
         for (int64_t t0 = 0, i0 = m0; t0 < count; t0 += group) {
             const int64_t t1 = count - t0 < group ? count : t0 + group;
             int64_t i = i0, k0 = 0;
@@ -255,7 +267,9 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                     b = p->b + k0 * plan->all_cols + nb * steps;
                     job.b_row = panel;
                 } else if (plan->pack_b) {
-                    float *panels = packed_b + (plan->keep_b ? k0 * padded : 0);
+                    float *panels = packed_b;
+                    if (plan->keep_b)
+                        panels += k0 * ((cols + panel - 1) / panel * panel);
                     if (t0 == 0)
                         CNN_FN(pack_b)(steps, cols, b, p->b_row, p->b_col, panels, panel);
                     b = panels;
@@ -269,13 +283,14 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                 }
                 int64_t done = i = i0;
                 for (int64_t t = t0; t < t1; t++) {
-                    const int height = CNN_FN(tile_height)(rows, count, t);
+                    const int height = CNN_FN(tile_height)(tiles, t);
+                    CNN_FN(tile_fn) *const tile = CNN_FN(tiles)[height][panel / CNN_VLEN];
                     const float *a = p->a + i * p->a_row + k0 * p->a_col;
                     if (plan->pack_a) {
                         if (t % CNN_MATMUL_GROUP == 0) {
                             const int64_t end =
                                 t1 - t < CNN_MATMUL_GROUP ? t1 : t + CNN_MATMUL_GROUP;
-                            CNN_FN(pack_a)(p, rows, count, t, end, steps, a, packed_a);
+                            CNN_FN(pack_a)(p, tiles, t, end, steps, a, packed_a);
                             packed = packed_a;
                         }
                         a = packed;
@@ -283,12 +298,20 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                         job.a_row = 1;
                         job.a_col = height;
                     }
-                    for (int64_t j = 0; j < cols; j += panel)
-                        CNN_FN(panel_f32)(
-                            &job, height, a, plan->panels ? b + j * steps : b + j,
-                            bias ? bias + (nb + j) * p->bias_col : NULL,
-                            p->c + i * p->c_row + nb + j,
-                            cols - j < panel ? cols - j : panel);
+                    float *c = p->c + i * p->c_row + nb;
+                    const float *b_at = b, *bias_at = bias;
+                    if (bias)
+                        bias_at += nb * p->bias_col;
+                    for (int64_t left = cols; left > 0; left -= panel) {
+                        if (left >= panel)
+                            tile(&job, a, b_at, bias_at, c, panel);
+                        else
+                            CNN_FN(last_panel)(&job, height, a, b_at, bias_at, c, left);
+                        b_at += plan->panels ? panel * steps : panel;
+                        c += panel;
+                        if (bias)
+                            bias_at += panel * p->bias_col;
+                    }
                     i += height;
                     if (epilogue == 1 && last &&
                         (t == t1 - 1 || (i - done) * cols >= CNN_EPILOGUE_SIZE)) {

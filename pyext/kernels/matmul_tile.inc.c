@@ -11,6 +11,8 @@
 #else
 #define CNN_KEEP(x) (void)(x)
 #endif
+/* ... and makes a second copy of the loop for a_col == 1. */
+#define CNN_HOLD(pointer) __asm__("" : "+r"(pointer))
 /* Rows of B to fetch ahead: unpacked rows lie too far apart for the hardware. */
 #define CNN_MATMUL_AHEAD 8
 
@@ -125,12 +127,16 @@ CNN_INLINE void CNN_FN(tile)(const int rows, const int vectors, const int edge,
         for (int i = 0; i < rows; i++) {
             const v_f32 av = v_set(*(const float *)(row[i / 3] + i % 3 * a_row));
             CNN_UNROLL(16)
-            for (int j = 0; j < vectors; j++)
+            for (int j = 0; j < vectors; j++) {
                 acc[i][j] = v_fma(av, bv[j], acc[i][j]);
+                CNN_KEEP(acc[i][j]);
+            }
         }
         CNN_UNROLL(16)
-        for (int g = 0; 3 * g < rows; g++)
+        for (int g = 0; 3 * g < rows; g++) {
             row[g] += a_col;
+            CNN_HOLD(row[g]);
+        }
         b += b_row;
     }
     CNN_FN(finish)(rows, vectors, edge, job, acc, bias, c, part);

@@ -110,3 +110,35 @@ CNN_INLINE void cnn_tile_find(int64_t n, const v_f32 *c, v_f32 wanted, int64_t *
     }
 CNN_DEFINE_INDEX(argmax_f32, cnn_row_max, cnn_tile_max)
 CNN_DEFINE_INDEX(argmin_f32, cnn_row_min, cnn_tile_min)
+
+/* Rows are walked in order over a block of columns, whose extremes so far and their
+ * places stay in the cache. Fewer and fewer rows have a new one. */
+#define CNN_INDEX_BLOCK 1024
+#define CNN_DEFINE_COLUMN_INDEX(kernel, beats)                                       \
+    static void CNN_FN(kernel)(int64_t rows, int64_t cols, const float *x,           \
+                               int64_t x_row, int64_t *y) {                          \
+        float best[CNN_INDEX_BLOCK];                                                 \
+        int32_t place[CNN_INDEX_BLOCK];                                              \
+        for (; cols > 0; cols -= CNN_INDEX_BLOCK, x += CNN_INDEX_BLOCK) {            \
+            const int64_t width = cols < CNN_INDEX_BLOCK ? cols : CNN_INDEX_BLOCK;   \
+            memset(place, 0, sizeof place);                                          \
+            CNN_FOR_VECTORS(width, v_store(best + i, v_load_n(x + i, k)))            \
+            for (int64_t r = 1; r < rows; r++) {                                     \
+                const float *row = x + r * x_row;                                    \
+                CNN_FOR_VECTORS(width, {                                             \
+                    const v_f32 v = v_load_n(row + i, k), b = v_load(best + i);      \
+                    v_mask wins = beats | v_is_nan(v);                               \
+                    if (v_any(wins)) {                                               \
+                        const v_f32 here = v_from_bits(v_set_i((int32_t)r));         \
+                        const v_f32 old = v_from_bits(v_load_i(place + i));          \
+                        wins = wins & v_eq(b, b); /* the first NaN stays */          \
+                        v_store(best + i, v_select(wins, v, b));                     \
+                        v_store_i(place + i, v_bits(v_select(wins, here, old)));     \
+                    }                                                                \
+                })                                                                   \
+            }                                                                        \
+            for (int64_t i = 0; i < width; i++) *y++ = place[i];                     \
+        }                                                                            \
+    }
+CNN_DEFINE_COLUMN_INDEX(column_argmax_f32, v_lt(b, v))
+CNN_DEFINE_COLUMN_INDEX(column_argmin_f32, v_lt(v, b))

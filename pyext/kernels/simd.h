@@ -48,6 +48,7 @@ typedef v_i32 v_mask; /* 0 or -1 */
 CNN_INLINE v_f32 v_load(const float *p) { return *(const v_f32_any *)p; }
 CNN_INLINE void v_store(float *p, v_f32 x) { *(v_f32_any *)p = x; }
 CNN_INLINE v_i32 v_load_i(const int32_t *p) { return *(const v_i32_any *)p; }
+CNN_INLINE void v_store_i(int32_t *p, v_i32 x) { *(v_i32_any *)p = x; }
 CNN_INLINE v_f32 v_zero(void) { return (v_f32){0}; }
 CNN_INLINE v_f32 v_set(float x) { return x - (v_f32){0}; }
 CNN_INLINE v_i32 v_set_i(int32_t x) { return x - (v_i32){0}; }
@@ -196,6 +197,24 @@ CNN_INLINE void v_store_part(float *p, v_f32 x, int64_t n) {
 }
 
 #endif
+#endif
+
+/* a store to an aligned address that passes by the caches; v_stream_end comes after the
+ * last one */
+#if defined(__SSE2__)
+CNN_INLINE void v_stream(float *p, v_f32 x) {
+#if CNN_VLEN == 16
+    _mm512_stream_ps(p, (__m512)x);
+#elif CNN_VLEN == 8
+    _mm256_stream_ps(p, (__m256)x);
+#else
+    _mm_stream_ps(p, (__m128)x);
+#endif
+}
+CNN_INLINE void v_stream_end(void) { _mm_sfence(); }
+#else
+CNN_INLINE void v_stream(float *p, v_f32 x) { v_store(p, x); }
+CNN_INLINE void v_stream_end(void) {}
 #endif
 
 /* ---- the same on every instruction set ---- */

@@ -243,8 +243,8 @@ def test_powers_of_any_layout():
     x = draw((6, 8))[:, ::2]
     y = np.abs(draw((4, 6))).T
     assert np.array_equal(backend.power(y, x), backend.power(y.copy(), x.copy()))
-    wide = backend.power(y[:, :1].copy(), x[:1].copy())  # broadcast: NumPy's
-    assert np.array_equal(wide, np.power(y[:, :1], x[:1]))
+    wide = backend.power(y[:, :1].copy(), x[:1].copy())
+    np.testing.assert_allclose(wide, np.power(y[:, :1], x[:1]), rtol=2e-7)
     one = backend.power(np.ones((1, 1), "float32"), draw(3))
     assert one.shape == (1, 3)
     assert backend.power(draw((0, 3)), np.array(2, "float32")).shape == (0, 3)

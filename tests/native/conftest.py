@@ -133,6 +133,8 @@ def make_cases(rows: int, n: int) -> list[Case]:
         add(name, x, row)
         add(name, column, x)
         add(name, x, np.float32(1.5) * np.ones((), np.float32))
+    for exponents in (z, row, np.float32(0.5) * np.ones((), np.float32)):
+        add("power", positive, exponents)
     add("clip", x, -1.0, 2.0)
     add("leaky_relu", x)
     add("leaky_relu", x, negative_slope=0.01)

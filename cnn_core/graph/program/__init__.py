@@ -77,6 +77,7 @@ class Program:
         self._emit(sources, indexed)
         self._native.arguments(
             [(v, slot, v in self._written) for v, slot in self.plan.variables.items()],
+            self.lowering.panels.entries,
             zip(self._data_slots, self._sources, strict=True),
             self._result_slots,
             []
@@ -194,6 +195,8 @@ class Program:
             kinds: variables by the name of their kind, for the line about memory.
         """
         memory = self.plan.memory(kinds)
+        if self.lowering.panels.entries:
+            memory["weights in panels"] = self.lowering.panels.nbytes
         parts = [f"{nbytes:,} {kind}" for kind, nbytes in memory.items()]
         lines = [
             f"{len(self._native)} instructions, arena {self.plan.arena_bytes} bytes, "

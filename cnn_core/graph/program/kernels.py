@@ -110,10 +110,6 @@ def is_typed(call: Call) -> bool:
         return dtype in INTEGERS or dtype in ("bool", "float32", "float64")
     if dtype in INTEGERS:
         return call.name in _OF_INTEGERS
-    if call.name == "power":  # NumPy computes those that broadcast otherwise
-        shape = call.outputs[0].shape
-        flat = all(flat_step(x, shape) is not None for x in call.inputs)
-        return flat and dtype == "float32"
     if dtype == "float64":
         return call.name in _OF_FLOATS | _OF_DOUBLES
     return call.name in _OF_FLOATS and dtype == "float32"

@@ -14,6 +14,7 @@ from . import kernels
 from .chains import Chain
 from .folds import Folds
 from .moves import Moves
+from .panels import HeldPanels
 from .plan import Plan
 
 _FLOAT32 = np.dtype("float32")
@@ -39,6 +40,7 @@ class Lowering(Moves, Folds):
         self.plan = plan
         self.program = program
         self._python = call
+        self.panels = HeldPanels(plan)
         self.names: list[Any] = []  # what each instruction is, for explain()
         self.fallbacks: list[str] = []
         self.at_risk: set[int] = set()
@@ -214,19 +216,39 @@ class Lowering(Moves, Folds):
         x, kernel, *bias = call.inputs
         if any(v.dtype != _FLOAT32 for v in call.inputs):
             return False
-        self.program.matmul(
+        self._emit_product(
             math.prod(x.shape[:-1]),
             kernel.shape[1],
             kernel.shape[0],
-            self._at(x),
+            x,
             False,
-            self._at(kernel),
+            kernel,
             False,
-            self._at(call.outputs[0]),
-            self._at(bias[0]) if bias else None,
-            call.attrs["activation"],
+            call.outputs[0],
+            bias=self._at(bias[0]) if bias else None,
+            activation=call.attrs["activation"],
         )
         return True
+
+    def _emit_product(
+        self,
+        m: int,
+        n: int,
+        k: int,
+        a: Operand,
+        transpose_a: bool,
+        b: Operand,
+        transpose_b: bool,
+        c: Value,
+        **more: Any,
+    ) -> None:
+        """Emit a product, which reads panels of b where the program holds them."""
+        if "grad" not in more and "bias_gradient" not in more:
+            more["held"] = self.panels.want(b, m, n, k, transpose_b)
+        places = self._at(a), transpose_a, self._at(b), transpose_b, self._at(c)
+        number = self.program.matmul(m, n, k, *places, **more)
+        if more.get("held") is not None:
+            self.panels.read_by(number)
 
     def _product(self, call: Call, **more: Any) -> bool:
         a, b = call.inputs[:2]
@@ -238,17 +260,8 @@ class Lowering(Moves, Folds):
         m = a.shape[1] if transpose_a else math.prod(a.shape[:-1])
         k = a.shape[0] if transpose_a else a.shape[-1]
         n = b.shape[0] if transpose_b else b.shape[1]
-        self.program.matmul(
-            m,
-            n,
-            k,
-            self._at(a),
-            transpose_a,
-            self._at(b),
-            transpose_b,
-            self._at(call.outputs[0]),
-            **more,
-        )
+        c = call.outputs[0]
+        self._emit_product(m, n, k, a, transpose_a, b, transpose_b, c, **more)
         return True
 
     _matmul = _product
