@@ -10,7 +10,8 @@ cdef extern from "indexing.h" nogil:
         int64_t row
         int64_t size
         int64_t all
-        const int64_t *indices
+        int narrow
+        const void *indices
         const char *source
         char *to
 
@@ -74,7 +75,8 @@ def take(x, indices, axis=None):
     source = x
     wide = _wide_indices(indices)
     task.row *= cnp.PyArray_ITEMSIZE(source)
-    task.indices = <const int64_t *>cnp.PyArray_DATA(wide)
+    task.narrow = False
+    task.indices = cnp.PyArray_DATA(wide)
     if not cnn_indices_fit(&task):
         return _fallback("take")(x, indices, axis)
     y = numpy.empty(x.shape[:at] + indices.shape + x.shape[at + 1:], x.dtype)
@@ -101,7 +103,8 @@ def take_adjoint(ct, indices, axis, shape):
         return _fallback("take_adjoint")(ct, indices, axis, shape)
     updates = cnp.PyArray_GETCONTIGUOUS(ct)
     wide = _wide_indices(indices)
-    task.indices = <const int64_t *>cnp.PyArray_DATA(wide)
+    task.narrow = False
+    task.indices = cnp.PyArray_DATA(wide)
     if not (cnn_indices_fit(&task)
             and cnp.PyArray_SIZE(updates) == task.outer * task.count * task.row):
         return _fallback("take_adjoint")(ct, indices, axis, shape)

@@ -417,8 +417,9 @@ cdef class Instructions:
 
     def take(self, int64_t outer, int64_t n, int64_t count, int64_t nbytes, x, indices,
              y, otherwise):
-        """y (outer, count) = rows of nbytes of x (outer, n) at int64 indices.
+        """y (outer, count) = rows of nbytes of x (outer, n) at indices.
 
+        They are given as a place and whether they are int32 instead of int64.
         `otherwise` is called if an index is out of range.
         """
         cdef pick_task *t = self._add_index(
@@ -462,7 +463,8 @@ cdef class Instructions:
         t.rows.row = row
         t.otherwise = <void *>otherwise
         self.calls.append(otherwise)
-        self._refer(&t.rows.indices, indices)
+        place, t.rows.narrow = indices
+        self._refer(<void *>&t.rows.indices, place)
         self._refer(&t.rows.source, x)
         self._refer(&t.rows.to, y)
         return t

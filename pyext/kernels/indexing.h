@@ -16,22 +16,29 @@ typedef struct {
     int64_t row;  /* bytes in y[:, i] = ..., elements otherwise */
     int64_t size; /* bytes of an element, for elements one by one */
     int64_t all;  /* number of indices */
-    const int64_t *indices;
+    int narrow;   /* whether they have 32 bits instead of 64 */
+    const void *indices;
     const char *source;
     char *to;
 } cnn_index_task;
+
+static inline int64_t cnn_index(const cnn_index_task *t, int64_t i) {
+    return t->narrow ? ((const int32_t *)t->indices)[i]
+                     : ((const int64_t *)t->indices)[i];
+}
 
 /* Tell whether every index is in -n .. n - 1. */
 static inline int cnn_indices_fit(const cnn_index_task *t) {
     const uint64_t n = (uint64_t)t->n;
     uint64_t wrong = 0;
     for (int64_t i = 0; i < t->all; i++)
-        wrong |= (uint64_t)t->indices[i] + n >= 2 * n;
+        wrong |= (uint64_t)cnn_index(t, i) + n >= 2 * n;
     return !wrong;
 }
 
 static inline int64_t cnn_place(const cnn_index_task *t, int64_t i) {
-    return t->indices[i] < 0 ? t->indices[i] + t->n : t->indices[i];
+    const int64_t index = cnn_index(t, i);
+    return index < 0 ? index + t->n : index;
 }
 
 #define CNN_TAKE_CASE(bytes, T)                                                      \

@@ -205,7 +205,7 @@ class Moves:
 
     def _take(self, call: Call) -> bool:
         (x, indices), (y,) = call.inputs, call.outputs
-        places = self._labels(call, indices)
+        places = self._indices(call, indices)
         if places is None or not _movable(x):
             return False
         outer, n, columns = kernels.around(x, call.attrs["axis"])
@@ -218,7 +218,7 @@ class Moves:
 
     def _take_adjoint(self, call: Call) -> bool:
         (ct, indices), (y,) = call.inputs, call.outputs
-        places = self._labels(call, indices)
+        places = self._indices(call, indices)
         if places is None or y.dtype.name not in ("float32", "float64"):
             return False
         outer, n, columns = kernels.around(y, call.attrs["axis"])
@@ -230,13 +230,20 @@ class Moves:
         )
         return True
 
+    def _indices(self, call: Call, x: Operand) -> tuple[Place, bool] | None:
+        """Return where indices are, and whether they are int32 instead of int64."""
+        if x.dtype.name == "int32":
+            return self._at(x), True
+        wide = self._labels(call, x)
+        return None if wide is None else (wide, False)
+
     def _range(self, indices: Operand, n: int) -> tuple[int, int]:
         x = self.plan.root(indices) if isinstance(indices, Value) else indices
         return id(x), n
 
     def _take_along_axis(self, call: Call) -> bool:
         (x, indices), (y,) = call.inputs, call.outputs
-        places = self._labels(call, indices)
+        places = self._indices(call, indices)
         if places is None or not _movable(x):
             return False
         outer, n, inner = kernels.around(x, call.attrs["axis"])
@@ -250,7 +257,7 @@ class Moves:
 
     def _take_along_adjoint(self, call: Call) -> bool:
         (ct, indices), (y,) = call.inputs, call.outputs
-        places = self._labels(call, indices)
+        places = self._indices(call, indices)
         if places is None or y.dtype.name not in ("float32", "float64"):
             return False
         outer, n, inner = kernels.around(y, call.attrs["axis"])

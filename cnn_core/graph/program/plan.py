@@ -259,7 +259,7 @@ def temporary_bytes(call: Call) -> int:
         return call.inputs[0].size * 8
     if call.name.startswith("take"):
         indices = call.inputs[1]
-        return 0 if indices.dtype == np.int64 else indices.size * 8
+        return 0 if indices.dtype.name in ("int32", "int64") else indices.size * 8
     if call.outputs and kernels.elementwise(call) is None:
         shape = call.outputs[0].shape
         return sum(kernels.widened_bytes(x, shape) for x in kernels.widened(call))
