@@ -48,7 +48,7 @@ static void CNN_FN(stream_read_f32)(int64_t n, const float *a, const float *b, f
 }
 
 /* y[i] = formula, four vectors a turn; tail is the formula for one element */
-#define CNN_STREAM(name, formula, tail)                                              \
+#define CNN_DEFINE_STREAM(name, formula, tail)                                              \
     static void CNN_FN(name)(int64_t n, const float *a, const float *b, float s,     \
                              float *y) {                                             \
         const v_f32 vs = v_set(s);                                                   \
@@ -68,6 +68,6 @@ static void CNN_FN(stream_read_f32)(int64_t n, const float *a, const float *b, f
         }                                                                            \
     }
 
-CNN_STREAM(stream_write_f32, vs, s)
-CNN_STREAM(stream_copy_f32, v_load(a + k), a[i])
-CNN_STREAM(stream_triad_f32, v_fma(v_load(b + k), vs, v_load(a + k)), a[i] + s * b[i])
+CNN_DEFINE_STREAM(stream_write_f32, vs, s)
+CNN_DEFINE_STREAM(stream_copy_f32, v_load(a + k), a[i])
+CNN_DEFINE_STREAM(stream_triad_f32, v_fma(v_load(b + k), vs, v_load(a + k)), a[i] + s * b[i])
