@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import activations, elementwise, losses, matmul, random, reductions
+from . import activations, elementwise, losses, matmul, random, reductions, shaping
 from .harness import Case
 
-FAMILIES = (matmul, activations, elementwise, reductions, losses, random)
+FAMILIES = (matmul, activations, elementwise, reductions, losses, random, shaping)
 
 
 def iterate_cases() -> Iterator[Case]:

@@ -36,6 +36,13 @@ def cases() -> Iterator[Case]:
                 kwargs,
                 traffic=4 * p.nbytes,
             )
+            yield Case(
+                "binary_crossentropy_with_grad",
+                what,
+                (normal(m, n, seed=3), target, output),
+                kwargs,
+                traffic=5 * p.nbytes,
+            )
             for name, truth in (
                 ("categorical_crossentropy", target),
                 ("sparse_categorical_crossentropy", labels),
@@ -49,13 +56,14 @@ def cases() -> Iterator[Case]:
                     traffic=traffic,
                     rival=_categorical if from_logits else None,
                 )
-                yield Case(
-                    f"{name}_grad",
-                    what,
-                    (ct, truth, output),
-                    kwargs,
-                    traffic=traffic + output.nbytes,
-                )
+                for with_grad in ("_grad", "_with_grad"):
+                    yield Case(
+                        name + with_grad,
+                        what,
+                        (ct, truth, output),
+                        kwargs,
+                        traffic=traffic + output.nbytes,
+                    )
         yield Case(
             "mean_squared_error",
             label,
@@ -63,9 +71,8 @@ def cases() -> Iterator[Case]:
             traffic=2 * p.nbytes + ct.nbytes,
             rival=lambda t, y, p: (p - y).square_().mean(-1),
         )
-        yield Case(
-            "mean_squared_error_grad", label, (ct, target, p), traffic=3 * p.nbytes
-        )
+        for name in ("mean_squared_error_grad", "mean_squared_error_with_grad"):
+            yield Case(name, label, (ct, target, p), traffic=3 * p.nbytes)
 
 
 def _binary(from_logits: bool) -> Any:

@@ -61,6 +61,20 @@ def cases() -> Iterator[Case]:
             flops=flops,
             rival=lambda t, x, c, *_: t.mm(x.T, c),
         )
+        yield Case(
+            "matmul_grad",
+            f"{m}x{n}x{k} ct @ w.T relu",
+            (ct, w, x, "relu", None, False, True),
+            flops=flops,
+            rival=lambda t, c, w, x, *_: t.where(x > 0, t.mm(c, w.T), 0),
+        )
+        yield Case(
+            "matmul_bias_gradient",
+            f"{m}x{n}x{k} x.T @ ct",
+            (x, ct, True),
+            flops=flops,
+            rival=lambda t, x, c, *_: (t.mm(x.T, c), c.sum(0)),
+        )
     for label, (m, n) in MATRICES.items():
         x, bias = normal(m, n), normal(n, seed=1)
         traffic = 2 * x.nbytes + bias.nbytes

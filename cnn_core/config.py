@@ -11,10 +11,16 @@ _floatx = "float32"
 _epsilon = 1e-7
 _image_data_format = "channels_last"
 _interactive_logging = True
+_changes = 0
 
 # The backend, one floor up, installs the functions that reach the thread pool.
 _get_threads: Callable[[], int] | None = None
 _set_threads: Callable[[int], None] | None = None
+
+
+def changes() -> int:
+    """Return how often a default that layers may read was set."""
+    return _changes
 
 
 def floatx() -> str:
@@ -31,12 +37,13 @@ def set_floatx(value: str) -> None:
     Raises:
         ValueError: for any other name.
     """
-    global _floatx
+    global _floatx, _changes
     if value not in FLOAT_TYPES:
         raise ValueError(
             f"set_floatx: expected one of {', '.join(FLOAT_TYPES)}, got {value!r}"
         )
     _floatx = value
+    _changes += 1
 
 
 def epsilon() -> float:
@@ -50,10 +57,11 @@ def set_epsilon(value: float) -> None:
     Raises:
         ValueError: if `value` is not a positive number.
     """
-    global _epsilon
+    global _epsilon, _changes
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise ValueError(f"set_epsilon: expected a positive number, got {value!r}")
     _epsilon = float(value)
+    _changes += 1
 
 
 def image_data_format() -> str:
@@ -67,13 +75,14 @@ def set_image_data_format(data_format: str) -> None:
     Raises:
         ValueError: if it is neither "channels_last" nor "channels_first".
     """
-    global _image_data_format
+    global _image_data_format, _changes
     if data_format not in DATA_FORMATS:
         raise ValueError(
             "set_image_data_format: expected 'channels_last' or 'channels_first', "
             f"got {data_format!r}"
         )
     _image_data_format = data_format
+    _changes += 1
 
 
 def backend() -> str:

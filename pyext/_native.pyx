@@ -12,9 +12,13 @@ include "reductions.pxi"
 include "losses.pxi"
 include "matmul.pxi"
 include "random.pxi"
+include "sorting.pxi"
+include "indexing.pxi"
 include "threads.pxi"
+include "panels.pxi"
 include "peak.pxi"
 include "program_tasks.pxi"
 include "program.pxi"
+include "program_run.pxi"
 
 _start()

@@ -27,6 +27,8 @@ cdef extern from "kernels.h" nogil:
     ctypedef void cnn_index_fn(int64_t, int64_t, const float *, int64_t *) noexcept
     ctypedef void cnn_fold_fn(
         int64_t, int64_t, const float *, int64_t, float *) noexcept
+    ctypedef void cnn_column_index_fn(
+        int64_t, int64_t, const float *, int64_t, int64_t *) noexcept
     ctypedef void cnn_rowmap_fn(int64_t, int64_t, const float *, float *) noexcept
     ctypedef void cnn_rowmap_grad_fn(
         int64_t, int64_t, const float *, const float *, float *) noexcept
@@ -42,6 +44,15 @@ cdef extern from "kernels.h" nogil:
         int64_t, int64_t, const int64_t *, const float *, float *) noexcept
     ctypedef void cnn_labelloss_grad_fn(
         int64_t, int64_t, const float *, const int64_t *, const float *,
+        float *) noexcept
+    ctypedef void cnn_loss_with_grad_fn(
+        int64_t, const float *, const float *, const float *, float *,
+        float *) noexcept
+    ctypedef void cnn_rowloss_with_grad_fn(
+        int64_t, int64_t, const float *, const float *, const float *, float *,
+        float *) noexcept
+    ctypedef void cnn_labelloss_with_grad_fn(
+        int64_t, int64_t, const float *, const int64_t *, const float *, float *,
         float *) noexcept
 
     ctypedef enum cnn_activation:
@@ -66,22 +77,32 @@ cdef extern from "kernels.h" nogil:
         int64_t a_row, a_col
         const float *b
         int64_t b_row, b_col
+        int packed
         float *c
         int64_t c_row
         const float *bias
         int64_t bias_col
         cnn_activation activation
+        cnn_activation grad
+        float grad_p
+        const float *saved
+        float *sums
 
     ctypedef struct cnn_matmul_plan:
         int tile_rows
         int panel
         int pack_a, pack_b
         int64_t scratch
+        int64_t all_cols
+        int pays
 
     ctypedef void cnn_matmul_plan_fn(const cnn_matmul *, cnn_matmul_plan *) noexcept
     ctypedef void cnn_matmul_block_fn(
         const cnn_matmul *, const cnn_matmul_plan *, int64_t, int64_t, int64_t,
         int64_t, float *) noexcept
+    ctypedef void cnn_matmul_pack_fn(
+        const cnn_matmul *, const cnn_matmul_plan *, int64_t, int64_t,
+        float *) noexcept
     ctypedef void cnn_philox_fn(uint64_t, uint64_t, int64_t, uint32_t *) noexcept
     ctypedef void cnn_uniform_fn(uint64_t, uint64_t, int64_t, float *) noexcept
     ctypedef int64_t cnn_peak_fn(int64_t, float, float *) noexcept
@@ -108,24 +129,35 @@ cdef extern from "kernels.h" nogil:
         cnn_fold_fn *column_sum_f32
         cnn_fold_fn *column_max_f32
         cnn_fold_fn *column_min_f32
+        cnn_column_index_fn *column_argmax_f32
+        cnn_column_index_fn *column_argmin_f32
         cnn_rowloss_fn *mean_squared_error_f32
         cnn_rowloss_grad_fn *mean_squared_error_grad_f32
+        cnn_rowloss_with_grad_fn *mean_squared_error_with_grad_f32
         cnn_loss_fn *binary_crossentropy_f32
         cnn_loss_fn *binary_crossentropy_logits_f32
         cnn_loss_grad_fn *binary_crossentropy_grad_f32
+        cnn_loss_with_grad_fn *binary_crossentropy_with_grad_f32
         cnn_loss_grad_fn *binary_crossentropy_logits_grad_f32
+        cnn_loss_with_grad_fn *binary_crossentropy_logits_with_grad_f32
         cnn_rowloss_fn *categorical_crossentropy_f32
         cnn_rowloss_fn *categorical_crossentropy_logits_f32
         cnn_rowloss_grad_fn *categorical_crossentropy_grad_f32
+        cnn_rowloss_with_grad_fn *categorical_crossentropy_with_grad_f32
         cnn_rowloss_grad_fn *categorical_crossentropy_logits_grad_f32
+        cnn_rowloss_with_grad_fn *categorical_crossentropy_logits_with_grad_f32
         cnn_labelloss_fn *sparse_categorical_crossentropy_f32
         cnn_labelloss_fn *sparse_categorical_crossentropy_logits_f32
         cnn_labelloss_grad_fn *sparse_categorical_crossentropy_grad_f32
+        cnn_labelloss_with_grad_fn *sparse_categorical_crossentropy_with_grad_f32
         cnn_labelloss_grad_fn *sparse_categorical_crossentropy_logits_grad_f32
+        cnn_labelloss_with_grad_fn *sparse_categorical_crossentropy_logits_with_grad_f32
         cnn_matmul_plan_fn *matmul_plan_f32
         cnn_matmul_block_fn *matmul_block_f32
+        cnn_matmul_pack_fn *matmul_pack_f32
         cnn_philox_fn *philox_u32
         cnn_uniform_fn *uniform_f32
+        cnn_uniform_fn *normal_f32
         cnn_peak_fn *peak_fma_f32
         cnn_stream_fn *stream_read_f32
         cnn_stream_fn *stream_write_f32
@@ -310,6 +342,7 @@ cdef struct map_task:
     float p
     float q
     float *y
+    float *g  # the gradient, of a loss with its gradient
 
 
 cdef void _unary_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
@@ -391,6 +424,7 @@ cdef struct rows_task:
     const float *c
     const int64_t *labels
     float *y
+    float *g  # the gradient, of a loss with its gradient
     int64_t *index
 
 

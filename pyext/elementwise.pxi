@@ -209,33 +209,3 @@ cdef class _Binary(_Kernel):
 
 cdef inline cnp.ndarray _contiguous_copy(cnp.ndarray x):
     return cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
-
-
-# ---- powers -----------------------------------------------------------------------
-
-def power(a, b):
-    """Return a raised to the power b: of one shape, or either a single number."""
-    cdef typed_task task
-    cdef cnp.ndarray x, z, y
-    cdef int64_t n
-    if not (_is_float32(a) and _is_float32(b)):
-        return _fallback("power")(a, b)
-    x, z = _contiguous(a), _contiguous(b)
-    task.a_step = task.b_step = 1
-    if not _same_shape(x, z):
-        if cnp.PyArray_SIZE(z) == 1 and cnp.PyArray_NDIM(z) <= cnp.PyArray_NDIM(x):
-            task.b_step = 0
-        elif cnp.PyArray_SIZE(x) == 1 and cnp.PyArray_NDIM(x) <= cnp.PyArray_NDIM(z):
-            task.a_step = 0
-        else:
-            return _fallback("power")(a, b)
-    y = _empty_like(z if task.a_step == 0 else x)
-    n = cnp.PyArray_SIZE(y)
-    task.type = task.target = CNN_F32
-    task.op = CNN_OP_POWER
-    task.a = <const char *>_data(x)
-    task.b = <const char *>_data(z)
-    task.y = <char *>_data(y)
-    with nogil:
-        run_typed(_typed_part, &task, n)
-    return y

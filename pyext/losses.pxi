@@ -23,6 +23,25 @@ cdef void _labelloss_grad_part(void *ctx, int64_t i, int64_t end) noexcept nogil
         end - i, t.n, t.c + i, t.labels + i, t.b + i * t.n, t.y + i * t.n)
 
 
+# A loss and its gradient at once.
+cdef void _loss_with_grad_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
+    cdef map_task *t = <map_task *>ctx
+    (<cnn_loss_with_grad_fn *>t.fn)(
+        end - i, t.a + i, t.b + i, t.c + i, t.y + i, t.g + i)
+
+
+cdef void _rowloss_with_grad_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
+    cdef rows_task *t = <rows_task *>ctx
+    (<cnn_rowloss_with_grad_fn *>t.fn)(
+        end - i, t.n, t.c + i, t.a + i * t.n, t.b + i * t.n, t.y + i, t.g + i * t.n)
+
+
+cdef void _labelloss_with_grad_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
+    cdef rows_task *t = <rows_task *>ctx
+    (<cnn_labelloss_with_grad_fn *>t.fn)(
+        end - i, t.n, t.c + i, t.labels + i, t.b + i * t.n, t.y + i, t.g + i * t.n)
+
+
 cdef inline bint _has_rows(object output) noexcept:
     """float32 with at least one axis and one element."""
     return (_is_float32(output) and cnp.PyArray_NDIM(output) >= 1
@@ -75,10 +94,16 @@ cdef object _as_labels(object target, object output):
     return labels
 
 
-cdef object _call_rows(cnn_task_fn part, void *fn, object target, object labels,
-                       object output, object ct):
-    """Run a row kernel; with a cotangent ct the result has the shape of output."""
-    cdef cnp.ndarray o = _contiguous(output), t, k, c, y
+cdef enum Wanted:
+    LOSS
+    GRADIENT
+    LOSS_AND_GRADIENT
+
+
+cdef object _call_rows(cnn_task_fn part, void *fn, Wanted wanted, object target,
+                       object labels, object output, object ct):
+    """Run a row kernel; return what it writes."""
+    cdef cnp.ndarray o = _contiguous(output), t, k, c, y = None, g = None
     cdef rows_task task
     cdef int64_t rows
     task.fn = fn
@@ -90,20 +115,25 @@ cdef object _call_rows(cnn_task_fn part, void *fn, object target, object labels,
     if labels is not None:
         k = labels
         task.labels = <const int64_t *>cnp.PyArray_DATA(k)
-    if ct is not None:
+    if wanted != GRADIENT:
+        y = _leading(o)
+        task.y = _data(y)
+    if wanted != LOSS:
         c = _contiguous(ct)
         task.c = _data(c)
-        y = _empty_like(o)
-    else:
-        y = _leading(o)
-    task.y = _data(y)
+        g = _empty_like(o)
+        task.g = _data(g)
+    if wanted == GRADIENT:
+        task.y = task.g
     rows = cnp.PyArray_SIZE(o) // task.n
     if rows * task.n <= NOGIL:
         part(&task, 0, rows)
     else:
         with nogil:
             run_rows(part, &task, rows)
-    return y
+    if wanted == LOSS_AND_GRADIENT:
+        return y, g
+    return y if wanted == LOSS else g
 
 
 def mean_squared_error(target, output):
@@ -112,7 +142,7 @@ def mean_squared_error(target, output):
     if not (_has_rows(output) and _same_pair(t, output)):
         return _fallback("mean_squared_error")(target, output)
     return _call_rows(_rowloss_part, <void *>cnn_table.mean_squared_error_f32,
-                      t, None, output, None)
+                      LOSS, t, None, output, None)
 
 
 def mean_squared_error_grad(ct, target, output):
@@ -123,7 +153,18 @@ def mean_squared_error_grad(ct, target, output):
         return _fallback("mean_squared_error_grad")(ct, target, output)
     return _call_rows(
         _rowloss_grad_part, <void *>cnn_table.mean_squared_error_grad_f32,
-        t, None, output, ct)
+        GRADIENT, t, None, output, ct)
+
+
+def mean_squared_error_with_grad(ct, target, output):
+    """Return `mean_squared_error` and its gradient."""
+    t = _as_target(target)
+    if not (_has_rows(output) and _same_pair(t, output) and _is_float32(ct)
+            and _leads(ct, output)):
+        return _fallback("mean_squared_error_with_grad")(ct, target, output)
+    return _call_rows(
+        _rowloss_with_grad_part, <void *>cnn_table.mean_squared_error_with_grad_f32,
+        LOSS_AND_GRADIENT, t, None, output, ct)
 
 
 def binary_crossentropy(target, output, from_logits=False):
@@ -150,6 +191,31 @@ def binary_crossentropy_grad(ct, target, output, from_logits=False):
         ct, t, output, 0, 0)
 
 
+def binary_crossentropy_with_grad(ct, target, output, from_logits=False):
+    """Return `binary_crossentropy` and its gradient."""
+    cdef cnp.ndarray a, b, c, y, g
+    cdef map_task task
+    cdef int64_t n
+    t = _as_target(target)
+    if not (_same_pair(t, output) and _same_pair(ct, output)):
+        return _fallback("binary_crossentropy_with_grad")(
+            ct, target, output, from_logits)
+    a, b, c = _contiguous(ct), _contiguous(t), _contiguous(output)
+    y, g = _empty_like(c), _empty_like(c)
+    n = cnp.PyArray_SIZE(c)
+    task.fn = <void *>(
+        cnn_table.binary_crossentropy_logits_with_grad_f32 if from_logits
+        else cnn_table.binary_crossentropy_with_grad_f32)
+    task.a, task.b, task.c = _data(a), _data(b), _data(c)
+    task.y, task.g = _data(y), _data(g)
+    if n <= NOGIL:
+        _loss_with_grad_part(&task, 0, n)
+    else:
+        with nogil:
+            run_map(_loss_with_grad_part, &task, n)
+    return y, g
+
+
 def categorical_crossentropy(target, output, from_logits=False):
     """Return -sum(t log p) over the last axis."""
     t = _as_target(target)
@@ -159,7 +225,7 @@ def categorical_crossentropy(target, output, from_logits=False):
         _rowloss_part,
         <void *>(cnn_table.categorical_crossentropy_logits_f32 if from_logits
                  else cnn_table.categorical_crossentropy_f32),
-        t, None, output, None)
+        LOSS, t, None, output, None)
 
 
 def categorical_crossentropy_grad(ct, target, output, from_logits=False):
@@ -173,7 +239,22 @@ def categorical_crossentropy_grad(ct, target, output, from_logits=False):
         _rowloss_grad_part,
         <void *>(cnn_table.categorical_crossentropy_logits_grad_f32 if from_logits
                  else cnn_table.categorical_crossentropy_grad_f32),
-        t, None, output, ct)
+        GRADIENT, t, None, output, ct)
+
+
+def categorical_crossentropy_with_grad(ct, target, output, from_logits=False):
+    """Return `categorical_crossentropy` and its gradient."""
+    t = _as_target(target)
+    if not (_has_rows(output) and _same_pair(t, output) and _is_float32(ct)
+            and _leads(ct, output)):
+        return _fallback("categorical_crossentropy_with_grad")(
+            ct, target, output, from_logits)
+    return _call_rows(
+        _rowloss_with_grad_part,
+        <void *>(cnn_table.categorical_crossentropy_logits_with_grad_f32
+                 if from_logits
+                 else cnn_table.categorical_crossentropy_with_grad_f32),
+        LOSS_AND_GRADIENT, t, None, output, ct)
 
 
 def sparse_categorical_crossentropy(target, output, from_logits=False):
@@ -186,7 +267,7 @@ def sparse_categorical_crossentropy(target, output, from_logits=False):
         _labelloss_part,
         <void *>(cnn_table.sparse_categorical_crossentropy_logits_f32 if from_logits
                  else cnn_table.sparse_categorical_crossentropy_f32),
-        None, labels, output, None)
+        LOSS, None, labels, output, None)
 
 
 def sparse_categorical_crossentropy_grad(ct, target, output, from_logits=False):
@@ -200,4 +281,18 @@ def sparse_categorical_crossentropy_grad(ct, target, output, from_logits=False):
         <void *>(cnn_table.sparse_categorical_crossentropy_logits_grad_f32
                  if from_logits
                  else cnn_table.sparse_categorical_crossentropy_grad_f32),
-        None, labels, output, ct)
+        GRADIENT, None, labels, output, ct)
+
+
+def sparse_categorical_crossentropy_with_grad(ct, target, output, from_logits=False):
+    """Return `sparse_categorical_crossentropy` and its gradient."""
+    labels = _as_labels(target, output) if _has_rows(output) else None
+    if labels is None or not (_is_float32(ct) and _leads(ct, output)):
+        return _fallback("sparse_categorical_crossentropy_with_grad")(
+            ct, target, output, from_logits)
+    return _call_rows(
+        _labelloss_with_grad_part,
+        <void *>(cnn_table.sparse_categorical_crossentropy_logits_with_grad_f32
+                 if from_logits
+                 else cnn_table.sparse_categorical_crossentropy_with_grad_f32),
+        LOSS_AND_GRADIENT, None, labels, output, ct)

@@ -4,6 +4,9 @@ cdef extern from "workspace.h" nogil:
     void *cnn_workspace(size_t nbytes)
 
 
+from libc.string cimport memset
+
+
 cdef enum:
     THREAD_FLOPS = 524288  # floating-point operations that pay for one more thread
     PART_FLOPS = 262144  # fewest operations in a part, the unit that threads take
@@ -50,6 +53,8 @@ cdef struct matmul_task:
     int threads
     int64_t scratch_size  # floats that run_matmul needs
     float *scratch
+    const float *column  # where b is one column with sums: it, contiguous, and its sum
+    float *column_sum
 
 
 cdef inline int64_t _ceil_div(int64_t n, int64_t d) noexcept nogil:
@@ -89,7 +94,7 @@ cdef void prepare_matmul(matmul_task *t) noexcept nogil:
     cdef double flops
     cdef int64_t parts
     cdef int i
-    if p.n == 1 and p.m > 1:
+    if p.n == 1 and p.m > 1 and not p.packed:
         # a column is computed as the row b.T @ a.T: vectors run along M
         p.n = p.m
         p.m = 1
@@ -99,6 +104,7 @@ cdef void prepare_matmul(matmul_task *t) noexcept nogil:
         for i in range(t.ndim):
             t.a_step[i], t.b_step[i] = t.b_step[i], t.a_step[i]
         p.bias_col = 0
+        p.sums = NULL  # see column_sum
     cnn_table.matmul_plan_f32(p, &t.plan)
     t.batch = 1
     for i in range(t.ndim):
@@ -144,6 +150,7 @@ cdef void _matmul_part(void *ctx, int64_t part, int slot) noexcept nogil:
         p.a = t.p.a
         p.b = t.p.b
         p.c = t.p.c + index * p.m * p.n
+        p.saved = t.p.saved + index * p.m * p.n
         rest = index
         for i in range(t.ndim - 1, -1, -1):
             at = rest % t.shape[i]
@@ -156,10 +163,73 @@ cdef void _matmul_part(void *ctx, int64_t part, int slot) noexcept nogil:
 cdef void run_matmul(matmul_task *t, float *scratch) noexcept nogil:
     """Compute the prepared products; scratch is 64-byte aligned."""
     t.scratch = scratch
-    if t.parts == 1:
+    if t.parts == 1 and t.batch == 1:
+        cnn_table.matmul_block_f32(&t.p, &t.plan, 0, t.p.m, 0, t.p.n, scratch)
+    elif t.parts == 1:
         _matmul_part(t, 0, 0)
     else:
         cnn_parallel_parts(t.parts, t.threads, _matmul_part, t)
+    if t.column_sum != NULL:
+        cnn_table.sum_f32(1, t.p.k, t.column, t.column_sum)
+
+
+# The matrix b of a product, written in panels before it.
+cdef struct pack_task:
+    cnn_matmul p
+    cnn_matmul_plan plan
+    float *y
+
+
+cdef void _product_of_rows(cnn_matmul *p, int64_t m, int64_t n, int64_t k,
+                           bint transpose_a, bint transpose_b) noexcept nogil:
+    """Fill sizes and strides of a product of contiguous matrices."""
+    p.m = m
+    p.n = n
+    p.k = k
+    # the stride of an axis of length 1 is arbitrary
+    p.a_row = (1 if transpose_a else k) if m > 1 else 0
+    p.a_col = (m if transpose_a else 1) if k > 1 else 1
+    p.b_row = (1 if transpose_b else n) if k > 1 else n
+    p.b_col = (k if transpose_b else 1) if n > 1 else 1
+    p.c_row = n
+    p.bias_col = 1
+
+
+cdef void _pack_part(void *ctx, int64_t first, int64_t last) noexcept nogil:
+    cdef pack_task *t = <pack_task *>ctx
+    cnn_table.matmul_pack_f32(&t.p, &t.plan, first, last, t.y)
+
+
+cdef void prepare_pack(pack_task *t, int64_t m, int64_t n, int64_t k,
+                       bint transpose_b) noexcept nogil:
+    _product_of_rows(&t.p, m, n, k, False, transpose_b)
+    t.p.packed = 1
+    cnn_table.matmul_plan_f32(&t.p, &t.plan)
+
+
+cdef void run_pack(pack_task *t) noexcept nogil:
+    cdef int64_t column = t.p.k * t.plan.panel
+    cnn_parallel_for(t.plan.all_cols // t.plan.panel, GRAIN // column + 1,
+                     _pack_part, t)
+
+
+def packed_size(int64_t m, int64_t n, int64_t k, transpose_b=False) -> int:
+    """Bytes of `b` in panels for Program.pack_b, or 0 where that is not worth it.
+
+    Args:
+        m: rows of the product, 1 or more.
+        n: columns of the product, 1 or more.
+        k: inner length.
+        transpose_b: whether `b` is (n, k) instead of (k, n).
+
+    Returns:
+        A multiple of 4; it depends on the sizes and the instruction set only. 0 where a
+        product reads `b` as it lies about as fast as it would read panels.
+    """
+    cdef pack_task t
+    memset(&t, 0, sizeof(t))
+    prepare_pack(&t, m, n, k, transpose_b)
+    return 4 * k * t.plan.all_cols if t.plan.pays else 0
 
 
 # ---- on arrays --------------------------------------------------------------------
@@ -204,26 +274,33 @@ cdef bint _batch_axes(cnp.ndarray a, cnp.ndarray b, cnp.npy_intp *full,
     return True
 
 
-def matmul(a, b, bias=None, transpose_a=False, transpose_b=False, activation=None):
-    """Return activation(a @ b + bias); see the reference function."""
-    cdef cnp.ndarray x, y, c, row
+# What follows a product; the numbers are those of _ACTIVATIONS.
+cdef struct epilogue:
+    int activation
+    int grad
+    float grad_p
+    bint sums
+
+
+cdef object _product(a, b, bias, bint swap_a, bint swap_b, const epilogue *after,
+                     saved):
+    """The product, or the pair (product, sums); None if no kernel serves the arrays."""
+    cdef cnp.ndarray x, y, c, row, kept, sums
     cdef matmul_task t
     cdef cnn_matmul *p = &t.p
     cdef cnp.npy_intp full[MAX_AXES]
     cdef int na, nb, ndim
-    cdef bint swap_a = transpose_a, swap_b = transpose_b
     cdef float *scratch
-    known = 0 if activation is None else _ACTIVATIONS.get(activation)
-    if not (_is_float32(a) and _is_float32(b) and known is not None
+    if not (_is_float32(a) and _is_float32(b)
             and (bias is None or (_is_float32(bias) and cnp.PyArray_NDIM(bias) == 1))):
-        return _fallback("matmul")(a, b, bias, transpose_a, transpose_b, activation)
+        return None
     x = a if cnp.PyArray_ISBEHAVED_RO(a) else _contiguous(a)
     y = b if cnp.PyArray_ISBEHAVED_RO(b) else _contiguous(b)
     na = cnp.PyArray_NDIM(x)
     nb = cnp.PyArray_NDIM(y)
     ndim = na if na > nb else nb
-    if na < 2 or nb < 2 or ndim > MAX_AXES:
-        return _fallback("matmul")(a, b, bias, transpose_a, transpose_b, activation)
+    if na < 2 or nb < 2 or ndim > MAX_AXES or (after.sums and ndim > 2):
+        return None
     p.m = cnp.PyArray_DIM(x, na - 1 if swap_a else na - 2)
     p.k = cnp.PyArray_DIM(x, na - 2 if swap_a else na - 1)
     p.n = cnp.PyArray_DIM(y, nb - 2 if swap_b else nb - 1)
@@ -231,14 +308,14 @@ def matmul(a, b, bias=None, transpose_a=False, transpose_b=False, activation=Non
     if (cnp.PyArray_DIM(y, nb - 1 if swap_b else nb - 2) != p.k
             or (bias is not None and cnp.PyArray_DIM(bias, 0) != p.n)
             or (ndim > 2 and not _batch_axes(x, y, full, &t))):
-        # raises an error that names the shapes
-        return _fallback("matmul")(a, b, bias, transpose_a, transpose_b, activation)
+        return None
     full[ndim - 2] = p.m
     full[ndim - 1] = p.n
     c = cnp.PyArray_EMPTY(ndim, full, cnp.NPY_FLOAT32, 0)
     if cnp.PyArray_SIZE(c) == 0:
-        return c
+        return None if after.sums or after.grad else c
 
+    p.packed = 0
     p.a = _data(x)
     p.b = _data(y)
     p.c = _data(c)
@@ -252,7 +329,25 @@ def matmul(a, b, bias=None, transpose_a=False, transpose_b=False, activation=Non
     if bias is not None:
         row = _contiguous(bias)
         p.bias = _data(row)
-    p.activation = <cnn_activation>(<int>known)
+    p.activation = <cnn_activation>after.activation
+    p.grad = <cnn_activation>after.grad
+    p.grad_p = after.grad_p
+    p.saved = NULL
+    if after.grad:
+        if not (_is_float32(saved) and _same_shape(saved, c)):
+            return None
+        kept = _contiguous(saved)
+        p.saved = _data(kept)
+    p.sums = NULL
+    t.column_sum = NULL
+    if after.sums:
+        sums = cnp.PyArray_EMPTY(1, &full[1], cnp.NPY_FLOAT32, 0)
+        if p.n > 1:
+            p.sums = _data(sums)
+        else:
+            y = _contiguous(y)
+            t.column = _data(y)
+            t.column_sum = _data(sums)
     # one matrix b for a whole stack: its products are one taller product
     while t.ndim > 0 and t.b_step[t.ndim - 1] == 0 and (
             p.m == 1 or t.a_step[t.ndim - 1] == p.a_row * p.m):
@@ -264,7 +359,7 @@ def matmul(a, b, bias=None, transpose_a=False, transpose_b=False, activation=Non
 
     prepare_matmul(&t)
     scratch = <float *>cnn_workspace(t.scratch_size * sizeof(float))
-    if scratch == NULL:
+    if scratch == NULL and t.scratch_size > 0:
         raise MemoryError(
             f"matmul: no memory for {4 * t.scratch_size} bytes of scratch")
     if p.m * p.n * p.k * t.batch <= NOGIL:
@@ -272,7 +367,54 @@ def matmul(a, b, bias=None, transpose_a=False, transpose_b=False, activation=Non
     else:
         with nogil:
             run_matmul(&t, scratch)
-    return c
+    return (c, sums) if after.sums else c
+
+
+def matmul(a, b, bias=None, transpose_a=False, transpose_b=False, activation=None):
+    """Return activation(a @ b + bias); see the reference function."""
+    cdef epilogue after
+    after.grad = after.sums = 0
+    known = 0 if activation is None else _ACTIVATIONS.get(activation)
+    if known is not None:
+        after.activation = known
+        c = _product(a, b, bias, transpose_a, transpose_b, &after, None)
+        if c is not None:
+            return c
+    return _fallback("matmul")(a, b, bias, transpose_a, transpose_b, activation)
+
+
+def matmul_grad(a, b, saved, activation, parameter=None, transpose_a=False,
+                transpose_b=False):
+    """Return the gradient of an activation for the cotangent a @ b."""
+    cdef epilogue after
+    after.activation = after.sums = 0
+    known = _ACTIVATIONS.get(activation)
+    if known is not None:
+        after.grad = known
+        after.grad_p = _grad_parameter(known, parameter)
+        c = _product(a, b, None, transpose_a, transpose_b, &after, saved)
+        if c is not None:
+            return c
+    return _fallback("matmul_grad")(
+        a, b, saved, activation, parameter, transpose_a, transpose_b)
+
+
+cdef float _grad_parameter(int activation, parameter) except *:
+    """The slope or alpha of a gradient: as given or its default."""
+    if parameter is None:
+        return 0.2 if activation == CNN_LEAKY_RELU else 1.0
+    return parameter
+
+
+def matmul_bias_gradient(a, b, transpose_a=False, transpose_b=False):
+    """Return a @ b and the sums of the columns of b; see the reference function."""
+    cdef epilogue after
+    after.activation = after.grad = 0
+    after.sums = True
+    pair = _product(a, b, None, transpose_a, transpose_b, &after, None)
+    if pair is not None:
+        return pair
+    return _fallback("matmul_bias_gradient")(a, b, transpose_a, transpose_b)
 
 
 def bias_add(x, bias):

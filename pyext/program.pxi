@@ -1,22 +1,26 @@
-# The native executor: prepared kernel calls, run one after the other without the GIL.
+# Building a program: kernel calls, one after the other; program_run.pxi runs them.
 
 from libc.stdlib cimport calloc, free, realloc
 
 
-cdef class Program:
+cdef class Instructions:
     """A list of prepared kernel calls on numbered slots; slot 0 is the arena."""
 
+    cdef object __weakref__
+    cdef const cnn_kernel_table *table  # whose kernels and plans the tasks hold
     cdef instruction *code
     cdef int64_t count
     cdef int64_t capacity
     cdef reference *references
     cdef int64_t reference_count
     cdef int64_t reference_capacity
+    cdef int64_t *starts  # of each slot's references, once they are sorted by slot
     cdef list bound  # the array of every slot
     cdef list bases  # address that the tasks have for every slot
     cdef list calls  # Python callables, kept alive
 
     def __cinit__(self):
+        self.table = cnn_table
         self.bound = [None]
         self.bases = [0]
         self.calls = []
@@ -28,8 +32,10 @@ cdef class Program:
                 free((<chain_task *>self.code[i].task).op)
             if self.code[i].kind != DO_CALL:
                 free(self.code[i].task)
+            free(self.code[i].held)
         free(self.code)
         free(self.references)
+        free(self.starts)
 
     def __len__(self):
         return self.count
@@ -39,46 +45,68 @@ cdef class Program:
     cdef void *_add(self, Kind kind, size_t size, int64_t n) except NULL:
         cdef instruction *code
         cdef void *task
+        cdef int64_t capacity = 2 * self.capacity + 16
         if self.count == self.capacity:
-            self.capacity = 2 * self.capacity + 16
-            code = <instruction *>realloc(
-                self.code, self.capacity * sizeof(instruction))
+            code = <instruction *>realloc(self.code, capacity * sizeof(instruction))
             if code == NULL:
                 raise MemoryError()
             self.code = code
+            self.capacity = capacity
         task = calloc(1, size)
         if task == NULL:
             raise MemoryError()
         self.code[self.count].kind = kind
         self.code[self.count].n = n
         self.code[self.count].task = task
+        self.code[self.count].held = NULL
         self.count += 1
         return task
 
-    cdef int _refer(self, void *field, operand) except -1:
-        cdef reference *grown
-        while len(self.bound) <= operand[0]:
+    cdef int _reserve(self, int slot) except -1:
+        while len(self.bound) <= slot:
             self.bound.append(None)
             self.bases.append(0)
+        return 0
+
+    cdef int _refer(self, void *field, operand) except -1:
+        cdef reference *grown
+        cdef int64_t capacity = 2 * self.reference_capacity + 32
+        if self.starts != NULL:
+            raise ValueError("Program: all instructions come before the first array")
+        self._reserve(operand[0])
         if self.reference_count == self.reference_capacity:
-            self.reference_capacity = 2 * self.reference_capacity + 32
             grown = <reference *>realloc(
-                self.references, self.reference_capacity * sizeof(reference))
+                self.references, capacity * sizeof(reference))
             if grown == NULL:
                 raise MemoryError()
             self.references = grown
+            self.reference_capacity = capacity
         self.references[self.reference_count].field = <char **>field
         self.references[self.reference_count].slot = operand[0]
         self.references[self.reference_count].offset = operand[1]
         self.reference_count += 1
         return 0
 
-    def map(self, str kernel, int64_t n, inputs, y, float p=0, float q=0):
-        """y = kernel(*inputs): float32 arrays of n elements."""
+    def map(self, str kernel, int64_t n, inputs, y, float p=0, float q=0, g=None):
+        """y = kernel(*inputs): float32 arrays of n elements.
+
+        A loss with its gradient takes (cotangent, target, output); it writes the losses
+        to y and the gradient to g.
+        """
         cdef int k
         cdef map_task *t = <map_task *>self._add(DO_MAP, sizeof(map_task), n)
-        cdef ChainKind kind = _chain_kind(kernel, &t.fn)
         cdef instruction *at = self.code + self.count - 1
+        cdef ChainKind kind
+        if g is not None:
+            if _signature(kernel, &t.fn) != "loss_with_grad":
+                raise ValueError(f"Program.map: {kernel} writes no gradient to g")
+            at.part = _loss_with_grad_part
+            self._refer(&t.g, g)
+            for k, operand in enumerate(inputs):
+                self._refer(&t.a + k, operand)
+            self._refer(&t.y, y)
+            return
+        kind = _chain_kind(kernel, &t.fn)
         if kind == CHAIN_UNARY:
             at.part = _unary_part
         elif kind == CHAIN_UNARY_P:
@@ -121,8 +149,11 @@ cdef class Program:
         self._refer(&t.y, y)
 
     def rows(self, str kernel, int64_t rows, int64_t n, y, a=None, b=None, c=None,
-             labels=None):
-        """One call per row of n elements: softmax, losses, arg-extremes."""
+             labels=None, g=None):
+        """One call per row of n elements: softmax, losses, arg-extremes.
+
+        A loss with its gradient writes the losses to y and the gradient to g.
+        """
         cdef int k
         cdef rows_task *t = <rows_task *>self._add(DO_ROWS, sizeof(rows_task), rows)
         cdef instruction *at = self.code + self.count - 1
@@ -140,6 +171,10 @@ cdef class Program:
             at.part = _labelloss_part
         elif signature == "labelloss_grad":
             at.part = _labelloss_grad_part
+        elif signature == "rowloss_with_grad":
+            at.part = _rowloss_with_grad_part
+        elif signature == "labelloss_with_grad":
+            at.part = _labelloss_with_grad_part
         elif signature == "index":
             at.part = _index_part
         else:
@@ -149,6 +184,11 @@ cdef class Program:
                 self._refer(&t.a + k, operand)
         if labels is not None:
             self._refer(&t.labels, labels)
+        if (g is not None) != signature.endswith("_with_grad"):
+            raise ValueError(f"Program.rows: g is for a loss with its gradient, "
+                             f"got kernel {kernel} and g={g}")
+        if g is not None:
+            self._refer(&t.g, g)
         self._refer(&t.index if signature == "index" else <void *>&t.y, y)
 
     def reduce(self, str fold, int64_t outer, int64_t n, int64_t inner, x, y):
@@ -164,25 +204,65 @@ cdef class Program:
         self._refer(&t.y, y)
 
     def matmul(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
-               bint transpose_b, c, bias=None, activation=None):
-        """c (m, n) = activation(a @ b + bias), contiguous matrices."""
+               bint transpose_b, c, bias=None, activation=None, bint packed=False,
+               grad=None, parameter=None, saved=None, bias_gradient=None, held=None):
+        """c (m, n) = activation(a @ b + bias), contiguous matrices; c lies alone.
+
+        Everything below has the bits of the separate instructions.
+
+        Args:
+            packed: b is the place that pack_b wrote for the same (m, n, k); transpose_b
+                is not looked at.
+            grad: name of an activation, as for `activation`; c becomes the gradient of
+                it for the cotangent c and the array `saved` (m, n), the output or input
+                that its gradient kernel takes ("exponential": the output).
+            parameter: slope of "leaky_relu" (0.2) or alpha of "elu" (1.0) in `grad`.
+            bias_gradient: place (n,) for the sums of the columns of b, as the bias
+                gradient of b.
+            held: place of b in panels, which runs that have them read instead of b (see
+                Program.arguments); not with what belongs to gradients.
+
+        Returns:
+            Number of the instruction.
+        """
         cdef matmul_task *t = <matmul_task *>self._add(
             DO_MATMUL, sizeof(matmul_task), 0)
+        cdef int64_t at = self.count - 1
+        self._product(t, m, n, k, a, transpose_a, b, transpose_b, c, bias, activation,
+                      packed, grad, parameter, saved, bias_gradient)
+        if held is not None:
+            t = <matmul_task *>calloc(1, sizeof(matmul_task))
+            if t == NULL:
+                raise MemoryError()
+            self.code[at].held = t
+            self._product(t, m, n, k, a, transpose_a, held, False, c, bias, activation,
+                          True, None, None, None, None)
+        return at
+
+    cdef int _product(self, matmul_task *t, int64_t m, int64_t n, int64_t k, a,
+                      bint transpose_a, b, bint transpose_b, c, bias, activation,
+                      bint packed, grad, parameter, saved, bias_gradient) except -1:
         cdef float mark_a, mark_b
-        t.p.m = m
-        t.p.n = n
-        t.p.k = k
+        _product_of_rows(&t.p, m, n, k, transpose_a, transpose_b)
         t.p.a = &mark_a
         t.p.b = &mark_b
-        t.p.a_row = (1 if transpose_a else k) if m > 1 else 0
-        t.p.a_col = (m if transpose_a else 1) if k > 1 else 1
-        t.p.b_row = (1 if transpose_b else n) if k > 1 else n
-        t.p.b_col = (k if transpose_b else 1) if n > 1 else 1
-        t.p.c_row = n
-        t.p.bias_col = 1
+        t.p.packed = packed
         t.p.activation = <cnn_activation>(
             <int>(0 if activation is None else _ACTIVATIONS[activation]))
+        if grad is not None:
+            t.p.grad = <cnn_activation>(<int>_ACTIVATIONS[grad])
+            t.p.grad_p = _grad_parameter(t.p.grad, parameter)
+        if bias_gradient is not None:
+            t.p.sums = &mark_a
         prepare_matmul(t)
+        if bias_gradient is not None and n == 1:
+            self._refer(&t.column, b)
+            self._refer(&t.column_sum, bias_gradient)
+            t.p.sums = NULL
+        elif bias_gradient is not None:
+            self._refer(&t.p.sums, bias_gradient)
+        if saved is not None:
+            self._refer(&t.p.saved, saved)
         if t.p.a == &mark_b:  # computed as the transposed product
             a, b = b, a
         t.p.a = t.p.b = NULL
@@ -191,6 +271,40 @@ cdef class Program:
         self._refer(&t.p.c, c)
         if bias is not None:
             self._refer(&t.p.bias, bias)
+        return 0
+
+    def pack_b(self, int64_t m, int64_t n, int64_t k, b, bint transpose_b, y):
+        """y = b, (k, n) or (n, k) with transpose_b, in the panels that matmul reads.
+
+        Ask packed_size(m, n, k, transpose_b) whether that pays and how many bytes y
+        has. The panels serve products of these m, n and k on the instruction set in
+        use when they were written; run again when b has changed.
+        """
+        cdef pack_task *t = <pack_task *>self._add(DO_PACK, sizeof(pack_task), 0)
+        prepare_pack(t, m, n, k, transpose_b)
+        t.p.b = NULL
+        self._refer(&t.p.b, b)
+        self._refer(&t.y, y)
+
+    def products(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
+                 bint transpose_b, c, shape, a_steps, b_steps):
+        """c (*shape, m, n) = a @ b; steps in elements along each axis of shape."""
+        cdef matmul_task *t = <matmul_task *>self._add(
+            DO_MATMUL, sizeof(matmul_task), 0)
+        cdef float mark_a, mark_b
+        _product_of_rows(&t.p, m, n, k, transpose_a, transpose_b)
+        t.p.a = &mark_a
+        t.p.b = &mark_b
+        t.ndim = len(shape)
+        for i in range(t.ndim):
+            t.shape[i], t.a_step[i], t.b_step[i] = shape[i], a_steps[i], b_steps[i]
+        prepare_matmul(t)
+        if t.p.a == &mark_b:
+            a, b = b, a
+        t.p.a = t.p.b = NULL
+        self._refer(&t.p.a, a)
+        self._refer(&t.p.b, b)
+        self._refer(&t.p.c, c)
 
     def cast(self, int64_t n, x, str source, y, str target):
         """y = x as another type, n elements."""
@@ -265,6 +379,23 @@ cdef class Program:
         self._refer(&t.x, x)
         self._refer(&t.y, y)
 
+    def fold(self, str op, str dtype, int64_t outer, int64_t n, int64_t inner, x, y,
+             bint running=False):
+        """y (outer, inner) = fold of x (outer, n, inner), whole numbers.
+
+        With `running`, y (outer, n, inner) is what came out after each step, for sums
+        and products of any numbers.
+        """
+        cdef cnn_fold_task *t = <cnn_fold_task *>self._add(
+            DO_FOLD, sizeof(cnn_fold_task), outer)
+        self.code[self.count - 1].part = cnn_run_part if running else cnn_fold_part
+        t.type = _TYPES[dtype]
+        t.op = _TYPED_OPS[op]
+        t.n = n
+        t.inner = inner
+        self._refer(&t.x, x)
+        self._refer(&t.y, y)
+
     def one_hot(self, str dtype, int64_t rows, int64_t classes, labels, y):
         """y (rows, classes) = 1 at the int64 label of each row, 0 elsewhere."""
         cdef one_hot_task *t = <one_hot_task *>self._add(
@@ -273,6 +404,42 @@ cdef class Program:
         t.classes = classes
         self._refer(&t.labels, labels)
         self._refer(&t.y, y)
+
+    def take(self, int64_t outer, int64_t n, int64_t count, int64_t nbytes, x, indices,
+             y, otherwise):
+        """y (outer, count) = rows of nbytes of x (outer, n) at int64 indices.
+
+        `otherwise` is called if an index is out of range.
+        """
+        cdef pick_task *t = self._add_index(
+            outer, n, count, nbytes, x, indices, y, otherwise)
+        t.part = NULL
+
+    def add_rows(self, str dtype, int64_t outer, int64_t n, int64_t count,
+                 int64_t columns, x, indices, y, otherwise):
+        """y (outer, n, columns) = 0, then y[:, indices] += x, index after index.
+
+        `otherwise` is called if an index is out of range.
+        """
+        cdef pick_task *t = self._add_index(
+            outer, n, count, columns, x, indices, y, otherwise)
+        t.part = cnn_add_rows_f32 if dtype == "float32" else cnn_add_rows_f64
+
+    cdef pick_task *_add_index(
+        self, int64_t outer, int64_t n, int64_t count, int64_t row, x, indices, y,
+        otherwise
+    ) except NULL:
+        cdef pick_task *t = <pick_task *>self._add(DO_PICK, sizeof(pick_task), 0)
+        t.rows.outer = outer
+        t.rows.n = n
+        t.rows.count = count
+        t.rows.row = row
+        t.otherwise = <void *>otherwise
+        self.calls.append(otherwise)
+        self._refer(&t.rows.indices, indices)
+        self._refer(&t.rows.source, x)
+        self._refer(&t.rows.to, y)
+        return t
 
     def load(self, int64_t rows, int64_t elements, x, str source, y, str target,
              index=None):
@@ -296,11 +463,12 @@ cdef class Program:
         self._refer(&t.x, x)
         self._refer(&t.y, y)
 
-    def uniform(self, int64_t n, state, y):
-        """y = n numbers in [0, 1) from the state (key, counter)."""
-        cdef uniform_task *t = <uniform_task *>self._add(
-            DO_UNIFORM, sizeof(uniform_task), 0)
+    def random(self, int64_t n, bint normal, state, y):
+        """y = n numbers from the state (key, counter): in [0, 1), or normal ones."""
+        cdef random_task *t = <random_task *>self._add(
+            DO_RANDOM, sizeof(random_task), 0)
         t.n = n
+        t.normal = normal
         self._refer(&t.state, state)
         self._refer(&t.y, y)
 
@@ -344,43 +512,6 @@ cdef class Program:
         free(self.code[self.count - 1].task)
         self.code[self.count - 1].task = <void *>function
         self.calls.append(function)
-
-    # ---- running ----
-
-    def bind(self, int slot, cnp.ndarray array):
-        """Let a slot be an array, which is kept alive until it is released."""
-        cdef int64_t i
-        cdef char *base
-        if slot >= len(self.bound):
-            return
-        if not cnp.PyArray_IS_C_CONTIGUOUS(array):
-            raise ValueError("Program.bind: expected a contiguous array")
-        base = <char *>cnp.PyArray_DATA(array)
-        if self.bases[slot] != <size_t>base:
-            for i in range(self.reference_count):
-                if self.references[i].slot == slot:
-                    self.references[i].field[0] = base + self.references[i].offset
-            self.bases[slot] = <size_t>base
-        self.bound[slot] = array
-
-    def release(self, int slot):
-        """Let go of a slot's array; it has to be bound again before the next run."""
-        if slot < len(self.bound):
-            self.bound[slot] = None
-
-    def array(self, int slot):
-        """Return the array that a slot is bound to, or None."""
-        return self.bound[slot] if slot < len(self.bound) else None
-
-    def run(self, int64_t first, int64_t count):
-        """Run the steps first .. first + count - 1."""
-        cdef int64_t step
-        for slot, array in enumerate(self.bound):
-            if array is None:
-                raise ValueError(f"Program.run: slot {slot} is not bound")
-        with nogil:
-            for step in range(first, first + count):
-                _execute(self.code, self.count, step)
 
 
 cdef str _signature(str kernel, void **fn):

@@ -20,6 +20,20 @@ cdef extern from "copy.h" nogil:
         char *y
 
     void cnn_copy_part(void *task, int64_t begin, int64_t end)
+    void cnn_prefetch(const char *x, int64_t size)
+
+
+cdef extern from "folds.h" nogil:
+    ctypedef struct cnn_fold_task:
+        cnn_type type
+        cnn_typed_op op
+        int64_t n
+        int64_t inner
+        const char *x
+        char *y
+
+    void cnn_fold_part(void *task, int64_t begin, int64_t end)
+    void cnn_run_part(void *task, int64_t begin, int64_t end)
 
 
 cdef dict _FOLDS = {
@@ -37,12 +51,15 @@ cdef enum Kind:
     DO_BINARY
     DO_REDUCE
     DO_MATMUL
+    DO_PACK
     DO_TYPED
     DO_COPY
     DO_ONE_HOT
+    DO_PICK
+    DO_FOLD
     DO_LOAD
     DO_STORE
-    DO_UNIFORM
+    DO_RANDOM
     DO_CHAIN
     DO_CALL
 
@@ -52,6 +69,7 @@ cdef struct instruction:
     cnn_task_fn part
     int64_t n
     void *task
+    void *held  # the task of a product that reads panels; it is done if n is 1
 
 
 # An address in a task that follows a slot.
@@ -97,8 +115,16 @@ cdef struct one_hot_task:
     char *y
 
 
-cdef struct uniform_task:
+# Rows taken, or added (then `part` does it).
+cdef struct pick_task:
+    cnn_index_task rows
+    cnn_task_fn part
+    void *otherwise
+
+
+cdef struct random_task:
     int64_t n
+    bint normal
     const uint32_t *state
     float *y
 
@@ -132,6 +158,7 @@ cdef struct chain_task:
     chain_op *op
     char *stream[CHAIN_OPERANDS]
     int step[CHAIN_OPERANDS]  # 0 for a single number
+    bint no_memory  # a thread got no scratch
 
 
 cdef void _chain_part(void *ctx, int64_t begin, int64_t end) noexcept nogil:
@@ -144,6 +171,7 @@ cdef void _chain_part(void *ctx, int64_t begin, int64_t end) noexcept nogil:
     cdef int64_t i = begin, n
     cdef int k
     if scratch == NULL:
+        t.no_memory = True
         return
     for k in range(t.blocks):
         at[t.streams + k] = scratch + k * CHAIN_BLOCK
@@ -175,7 +203,7 @@ cdef void _chain_part(void *ctx, int64_t begin, int64_t end) noexcept nogil:
         i += n
 
 
-cdef void _load(load_task *t, int64_t step) noexcept nogil:
+cdef void _load(load_task *t, int64_t step, bint more) noexcept nogil:
     cdef int64_t r, row = t.elements * cnn_type_size(t.source)
     cdef int64_t out = t.elements * cnn_type_size(t.target)
     cdef int64_t first = step * t.rows
@@ -185,6 +213,9 @@ cdef void _load(load_task *t, int64_t step) noexcept nogil:
     for r in range(t.rows):
         cnn_cast(t.source, t.target, t.elements, t.x + t.index[first + r] * row,
                  t.y + r * out)
+    if more:
+        for r in range(t.rows):
+            cnn_prefetch(t.x + t.index[first + t.rows + r] * row, row)
 
 
 cdef void _store(load_task *t, int64_t step) noexcept nogil:
@@ -192,15 +223,19 @@ cdef void _store(load_task *t, int64_t step) noexcept nogil:
     memcpy(t.y + step * size, t.x, size)
 
 
-cdef int _execute(instruction *code, int64_t count, int64_t step) except -1 nogil:
-    """Run every instruction once."""
+cdef int _execute(instruction *code, int64_t count, int64_t step,
+                  bint more) except -1 nogil:
+    """Run every instruction once; `more` tells that another step follows."""
     cdef instruction *at
     cdef broadcast_task *pair
+    cdef chain_task *chain
     cdef cnn_copy_task *copy
     cdef one_hot_task *hot
+    cdef cnn_fold_task *folded
+    cdef pick_task *pick
     cdef fold_task *fold
     cdef matmul_task *product
-    cdef uniform_task *uniform
+    cdef random_task *random
     cdef philox_task philox
     cdef float *scratch
     cdef int64_t i
@@ -209,17 +244,24 @@ cdef int _execute(instruction *code, int64_t count, int64_t step) except -1 nogi
         if at.kind == DO_MAP:
             run_map(at.part, <map_task *>at.task, at.n)
         elif at.kind == DO_CHAIN:
+            chain = <chain_task *>at.task
             if at.n <= GRAIN:
-                _chain_part(at.task, 0, at.n)
+                _chain_part(chain, 0, at.n)
             else:
-                cnn_parallel_for(at.n, GRAIN, _chain_part, at.task)
+                cnn_parallel_for(at.n, GRAIN, _chain_part, chain)
+            if chain.no_memory:
+                chain.no_memory = False
+                with gil:
+                    raise MemoryError("chain: no memory for scratch")
         elif at.kind == DO_MATMUL:
-            product = <matmul_task *>at.task
+            product = <matmul_task *>(at.held if at.n else at.task)
             scratch = <float *>cnn_workspace(product.scratch_size * sizeof(float))
-            if scratch == NULL:
+            if scratch == NULL and product.scratch_size > 0:
                 with gil:
                     raise MemoryError("matmul: no memory for scratch")
             run_matmul(product, scratch)
+        elif at.kind == DO_PACK:
+            run_pack(<pack_task *>at.task)
         elif at.kind == DO_BINARY:
             pair = <broadcast_task *>at.task
             run_broadcast(pair.fn, &pair.axes, pair.a, pair.b, pair.y)
@@ -245,17 +287,33 @@ cdef int _execute(instruction *code, int64_t count, int64_t step) except -1 nogi
         elif at.kind == DO_ONE_HOT:
             hot = <one_hot_task *>at.task
             cnn_one_hot(hot.type, at.n, hot.classes, hot.labels, hot.y)
+        elif at.kind == DO_PICK:
+            pick = <pick_task *>at.task
+            if not cnn_indices_fit(&pick.rows):
+                with gil:
+                    (<object>pick.otherwise)()
+            elif pick.part == NULL:
+                run_take(&pick.rows)
+            else:
+                run_add_rows(pick.part, &pick.rows)
+        elif at.kind == DO_FOLD:
+            folded = <cnn_fold_task *>at.task
+            cnn_parallel_for(at.n, GRAIN // (folded.n * folded.inner) + 1, at.part,
+                             folded)
         elif at.kind == DO_LOAD:
-            _load(<load_task *>at.task, step)
+            _load(<load_task *>at.task, step, more)
         elif at.kind == DO_STORE:
             _store(<load_task *>at.task, step)
-        elif at.kind == DO_UNIFORM:
-            uniform = <uniform_task *>at.task
-            philox.seed = uniform.state[0]
-            philox.offset = <uint64_t>uniform.state[1] << 32
-            philox.n = uniform.n
+        elif at.kind == DO_RANDOM:
+            random = <random_task *>at.task
+            philox.seed = random.state[0]
+            philox.offset = <uint64_t>random.state[1] << 32
+            philox.n = random.n
             philox.words = NULL
-            philox.floats = uniform.y
+            philox.floats = random.y
+            philox.draw = cnn_table.uniform_f32
+            if random.normal:
+                philox.draw = cnn_table.normal_f32
             cnn_parallel_for((philox.n + 3) // 4, GRAIN // 8, _philox_blocks, &philox)
         else:
             with gil:

@@ -5,6 +5,8 @@
 cdef enum:
     COLUMN_CHUNK = 256  # rows of x that one partial result of a column covers
     COLUMN_BLOCK = 4096  # columns a thread takes at once
+    INDEX_BLOCK = 1024  # the same for argmax and argmin
+    INT32_MAX = 2147483647
 
 
 cdef enum Fold:
@@ -224,42 +226,89 @@ cdef void _index_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
     (<cnn_index_fn *>t.fn)(end - i, t.n, t.a + i * t.n, t.index + i)
 
 
+# x (outer, n, inner) -> index (outer, inner), inner > 1
+cdef struct column_index_task:
+    cnn_column_index_fn *fn
+    int64_t n
+    int64_t inner
+    int64_t blocks  # of INDEX_BLOCK columns
+    const float *x
+    int64_t *index
+
+
+cdef void _column_index_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
+    cdef column_index_task *t = <column_index_task *>ctx
+    cdef int64_t k, outer, first, cols
+    for k in range(i, end):
+        outer = k // t.blocks
+        first = k % t.blocks * INDEX_BLOCK
+        cols = t.inner - first if t.inner - first < INDEX_BLOCK else INDEX_BLOCK
+        t.fn(t.n, cols, t.x + outer * t.n * t.inner + first, t.inner,
+             t.index + outer * t.inner + first)
+
+
+cdef void run_index(cnn_index_fn *row, cnn_column_index_fn *column, int64_t outer,
+                    int64_t n, int64_t inner, const float *x,
+                    int64_t *index) noexcept nogil:
+    """Places of the extremes along the middle axis of x (outer, n, inner)."""
+    cdef rows_task rows
+    cdef column_index_task columns
+    cdef int64_t cols = inner if inner < INDEX_BLOCK else INDEX_BLOCK
+    if inner == 1:
+        rows.fn = <void *>row
+        rows.n = n
+        rows.a = x
+        rows.index = index
+        run_rows(_index_part, &rows, outer)
+        return
+    columns.fn = column
+    columns.n = n
+    columns.inner = inner
+    columns.blocks = (inner + INDEX_BLOCK - 1) // INDEX_BLOCK
+    columns.x = x
+    columns.index = index
+    cnn_parallel_for(outer * columns.blocks, GRAIN // (n * cols) + 1,
+                     _column_index_part, &columns)
+
+
 # Index of an extreme along axis, of the flattened array for None.
 cdef class _Index(_Kernel):
 
     def __call__(self, x, axis=None, keepdims=False):
-        cdef cnp.ndarray rows_last, y
-        cdef rows_task task
+        cdef cnp.ndarray from_, y
+        cdef cnn_index_fn *row
+        cdef cnn_column_index_fn *column = cnn_table.column_argmin_f32
+        cdef int64_t *index
         cdef cnp.npy_intp shape[MAX_AXES]
         cdef int ndim, i, at = 0, kept = 0
-        cdef int64_t rows
+        cdef int64_t outer = 1, n = 1, inner = 1, d
         if not (_is_float32(x) and cnp.PyArray_SIZE(x)
                 and cnp.PyArray_NDIM(x) <= MAX_AXES
                 and (axis is None or _valid_axis(x, axis, &at))):
             return _fallback(self.__name__)(x, axis=axis, keepdims=keepdims)
+        if self.__name__ == "argmax":
+            column = cnn_table.column_argmax_f32
         ndim = cnp.PyArray_NDIM(x)
         for i in range(ndim):
-            if axis is not None and i != at:
-                shape[kept] = cnp.PyArray_DIM(x, i)
+            d = cnp.PyArray_DIM(x, i)
+            if axis is None or i == at:
+                n *= d
+            elif i < at:
+                outer *= d
+            else:
+                inner *= d
+            if keepdims or not (axis is None or i == at):
+                shape[kept] = 1 if axis is None or i == at else d
                 kept += 1
-            elif keepdims:
-                shape[kept] = 1
-                kept += 1
+        if inner > 1 and n > INT32_MAX:
+            return _fallback(self.__name__)(x, axis=axis, keepdims=keepdims)
         y = cnp.PyArray_EMPTY(kept, shape, cnp.NPY_INT64, 0)
-        rows_last = x
-        if axis is not None and at != ndim - 1:
-            order = [i for i in range(ndim) if i != at]
-            order.append(at)
-            rows_last = rows_last.transpose(order)
-        rows_last = _contiguous(rows_last)
-        rows = cnp.PyArray_SIZE(y)
-        task.fn = _entry(self.offset)
-        task.n = cnp.PyArray_SIZE(x) // rows
-        task.a = _data(rows_last)
-        task.index = <int64_t *>cnp.PyArray_DATA(y)
-        if rows * task.n <= NOGIL:
-            _index_part(&task, 0, rows)
+        from_ = _contiguous(x)
+        row = <cnn_index_fn *>_entry(self.offset)
+        index = <int64_t *>cnp.PyArray_DATA(y)
+        if outer * n * inner <= NOGIL:
+            run_index(row, column, outer, n, inner, _data(from_), index)
         else:
             with nogil:
-                run_rows(_index_part, &task, rows)
+                run_index(row, column, outer, n, inner, _data(from_), index)
         return y

@@ -27,7 +27,6 @@ cdef extern from "typed.h" nogil:
         CNN_OP_LOGICAL_AND
         CNN_OP_LOGICAL_OR
         CNN_OP_LOGICAL_XOR
-        CNN_OP_POWER
         CNN_OP_MAXIMUM
         CNN_OP_MINIMUM
         CNN_OP_FLOOR_DIVIDE
@@ -64,7 +63,7 @@ cdef dict _TYPED_OPS = {
     "less_equal": CNN_OP_LESS_EQUAL, "greater": CNN_OP_GREATER,
     "greater_equal": CNN_OP_GREATER_EQUAL, "logical_and": CNN_OP_LOGICAL_AND,
     "logical_or": CNN_OP_LOGICAL_OR, "logical_xor": CNN_OP_LOGICAL_XOR,
-    "power": CNN_OP_POWER, "maximum": CNN_OP_MAXIMUM, "minimum": CNN_OP_MINIMUM,
+    "maximum": CNN_OP_MAXIMUM, "minimum": CNN_OP_MINIMUM,
     "floor_divide": CNN_OP_FLOOR_DIVIDE, "mod": CNN_OP_MOD, "sign": CNN_OP_SIGN,
     "negative": CNN_OP_NEGATIVE, "absolute": CNN_OP_ABSOLUTE,
     "logical_not": CNN_OP_LOGICAL_NOT, "isnan": CNN_OP_ISNAN, "isinf": CNN_OP_ISINF,
@@ -112,10 +111,7 @@ cdef void _where_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
 cdef inline void run_typed(
     cnn_task_fn part, typed_task *task, int64_t n
 ) noexcept nogil:
-    cdef int64_t grain = GRAIN
-    if part == _typed_part and task.op == CNN_OP_POWER:
-        grain = GRAIN // 16  # a slow function
-    if n <= grain:
+    if n <= GRAIN:
         part(task, 0, n)
     else:
-        cnn_parallel_for(n, grain, part, task)
+        cnn_parallel_for(n, GRAIN, part, task)

@@ -8,6 +8,7 @@ from typing import Any
 from numpy import ndarray
 
 from .. import shapes
+from .errors import name_operation
 from .symbolic import KerasTensor
 from .tensor import Node, Tensor, recording
 
@@ -71,8 +72,8 @@ def apply(primitive: Primitive, *inputs: Any, **attrs: Any) -> Any:
     """Apply a primitive to tensors: run it, or infer shapes if one is symbolic.
 
     Raises:
-        ValueError, TypeError or IndexError: with the message of the shape rule if that
-            does not fit, else with that of the kernel.
+        Exception: what the shape rule raises if the shapes do not fit, else what the
+            kernel raises; it names the operation.
     """
     for x in inputs:
         if type(x) is KerasTensor:
@@ -83,7 +84,7 @@ def apply(primitive: Primitive, *inputs: Any, **attrs: Any) -> Any:
             result = trace.emit(primitive, inputs, attrs)
         else:
             result = primitive.run(*[x._array for x in inputs], **attrs)
-    except (ValueError, TypeError, IndexError) as error:
+    except Exception as error:
         raise _explained(error, primitive, inputs, attrs) from None
     if type(result) is tuple:
         node = _node(primitive, inputs, attrs, result) if recording.tapes else None
@@ -117,16 +118,13 @@ def _explained(
     attrs: dict[str, Any],
 ) -> Exception:
     """Return the error to raise instead of a kernel's."""
-    try:
-        primitive.infer(*inputs, **attrs)
-    except (ValueError, TypeError, IndexError) as clear:
-        return clear
-    message = str(error)
-    if message.startswith(f"{primitive.name}:"):
-        return error
-    kinds = (ValueError, TypeError, IndexError)
-    kind = next(kind for kind in kinds if isinstance(error, kind))
-    return kind(f"{primitive.name}: {message}")
+    if isinstance(error, (ValueError, TypeError, IndexError)):
+        try:
+            primitive.infer(*inputs, **attrs)
+        except (ValueError, TypeError, IndexError) as clear:
+            return clear
+    name_operation(error, primitive.name)
+    return error
 
 
 def _infer(primitive: Primitive, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import shapes, tree
+from .errors import Scope
 from .primitive import Primitive
 from .tensor import Array, Tensor, recording
 from .variable import Variable
@@ -73,9 +74,13 @@ Operand = Value | Array
 
 
 class Call:
-    """One application of a primitive in a graph."""
+    """One application of a primitive in a graph.
 
-    __slots__ = ("attrs", "inputs", "kernel", "outputs", "primitive")
+    Attributes:
+        scope: the layer, loss or metric that applied it; None outside of them.
+    """
+
+    __slots__ = ("attrs", "inputs", "kernel", "outputs", "primitive", "scope")
 
     def __init__(
         self,
@@ -83,17 +88,23 @@ class Call:
         inputs: tuple[Operand, ...],
         attrs: dict[str, Any],
         outputs: tuple[Value, ...],
+        scope: Scope | None = None,
     ) -> None:
         self.primitive = primitive
         self.inputs = inputs
         self.attrs = attrs
         self.outputs = outputs
+        self.scope = scope
         self.kernel: Any = False  # that of an elementwise call, once it was looked for
 
     @property
     def name(self) -> str:
         """Name of the primitive."""
         return self.primitive.name
+
+    def on(self, inputs: tuple[Operand, ...]) -> Call:
+        """Return the same call on other inputs."""
+        return Call(self.primitive, inputs, self.attrs, self.outputs, self.scope)
 
     def __repr__(self) -> str:
         shown = [
@@ -102,7 +113,8 @@ class Call:
         ]
         shown += [f"{k}={v}" for k, v in self.attrs.items()]
         outputs = ", ".join(map(repr, self.outputs))
-        return f"{outputs} = {self.name}({', '.join(shown)})"
+        where = f"  # {self.scope[0]}" if self.scope else ""
+        return f"{outputs} = {self.name}({', '.join(shown)}){where}"
 
 
 class Graph:
@@ -140,10 +152,15 @@ class Graph:
 
 
 class Trace:
-    """Collects a graph while a function runs."""
+    """Collects a graph while a function runs.
+
+    Attributes:
+        scope: the innermost layer, loss or metric being called.
+    """
 
     def __init__(self) -> None:
         self.graph = Graph()
+        self.scope: Scope | None = None  # of the calls that come
         self._count = 0
 
     def new_value(self, shape: tuple[int, ...], dtype: Any) -> Value:
@@ -159,7 +176,8 @@ class Trace:
         specs = result if isinstance(result, list) else [result]
         outputs = tuple(self.new_value(*spec) for spec in specs)
         arrays = tuple(x._array for x in inputs)
-        self.graph.calls.append(Call(primitive, arrays, attrs, outputs))
+        call = Call(primitive, arrays, attrs, outputs, self.scope)
+        self.graph.calls.append(call)
         return outputs if isinstance(result, list) else outputs[0]
 
     def read(self, variable: Variable) -> Operand:

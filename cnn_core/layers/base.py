@@ -18,7 +18,9 @@ from ..graph import (
     as_tensor,
     inferring,
     is_symbolic_scope,
+    recording,
 )
+from ..graph.errors import name_scope
 from ..ops import divide
 from ..serialization import deserialize_keras_object, serialize_keras_object
 from .building import (
@@ -35,8 +37,8 @@ from .calls import (
     has_mask,
     map_shapes,
     mask_of,
-    name_layer,
     next_serial,
+    scope_of,
     shape_of,
 )
 from .input_spec import InputSpec, check_inputs
@@ -332,6 +334,9 @@ class Layer(Stateful):
         context.depth += 1
         context.training = training
         context.path.append(self.name)
+        trace = recording.trace
+        if trace is not None:
+            outer, trace.scope = trace.scope, scope_of(self, arguments)
         try:
             if symbolic:
                 outputs = self.compute_output_spec(*args, **kwargs)
@@ -349,9 +354,11 @@ class Layer(Stateful):
                     stacklevel=3,
                 )
         except Exception as error:
-            name_layer(error, self, arguments)
+            name_scope(error, scope_of(self, arguments))
             raise
         finally:
+            if trace is not None:
+                trace.scope = outer
             context.depth -= 1
             context.training = before
             context.path.pop()

@@ -13,10 +13,7 @@ import numpy as np
 
 from .. import tree
 from ..graph import KerasTensor, Tensor, TensorLike
-from ..graph.symbolic import NoValuesError
-
-# Errors whose message may be extended; others may hold more than a message.
-_REWORDED = (ValueError, TypeError, NoValuesError)
+from ..graph.errors import Scope
 
 _ANYTHING = inspect.Parameter.VAR_KEYWORD
 _MORE = inspect.Parameter.VAR_POSITIONAL
@@ -202,21 +199,11 @@ def map_shapes(function: Callable[[Any], Any], value: Any) -> Any:
 # --- errors -------------------------------------------------------------------
 
 
-def name_layer(error: Exception, layer: Any, arguments: dict[str, Any]) -> None:
-    """Say once, in the message of an error, in which layer it happened and on what."""
-    if getattr(error, "_names_layer", False):
-        return
-    who = layer._who()
-    error._names_layer = True  # type: ignore[attr-defined]
+def scope_of(layer: Any, arguments: dict[str, Any]) -> Scope:
+    """Return what errors say about a layer's call."""
     got = ", ".join(
         f"{name} of shape {shape_of(value)}"
         for name, value in arguments.items()
         if is_tensors(value)
     )
-    where = f"{who}, called on {got or 'no tensors'}"
-    message = error.args[0] if len(error.args) == 1 else None
-    if type(error) in _REWORDED and isinstance(message, str):
-        if not message.startswith(who):
-            error.args = (f"{message} (in {where})",)
-    else:
-        error.add_note(f"In {where}.")
+    return layer._who(), f"called on {got or 'no tensors'}"

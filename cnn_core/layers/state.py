@@ -17,6 +17,29 @@ _PLAIN = frozenset(
 )
 
 
+# Types of values that cannot change: to set one to what it is, is no edit.
+_VALUES = frozenset({NoneType, bool, int, float, str})
+
+
+# Attributes that the training loop sets; no call reads them.
+_OF_LOOPS = frozenset(
+    {"history", "stop_training", "stop_evaluating", "stop_predicting", "_loss_serial"}
+)
+
+
+class Edits:
+    """Counts the changes of attributes of all layers; each has the latest of its own.
+
+    Attributes:
+        latest: number of the latest change.
+    """
+
+    latest = 0
+
+
+edits = Edits()
+
+
 class _Other:
     """Stands for the types of attributes that hold no state."""
 
@@ -26,7 +49,7 @@ _BOOKKEEPING = frozenset(
     {"_inbound_nodes", "_losses", "_auto_arguments", "_fixed", "_adjustable"}
     | {"_functional", "_inputs", "_outputs", "_inputs_struct", "_outputs_struct"}
     | {"_nodes", "_steps", "_trainer", "_build_shapes", "_compile_config", "input_spec"}
-    | {"optimizer", "history", "loss", "dtype_policy", "_holding"}
+    | {"optimizer", "history", "loss", "dtype_policy", "_holding", "_calls"}
 )
 
 
@@ -48,6 +71,7 @@ class Stateful(Operation):
     _holding: list[Any] | None  # attributes that may hold state; None if not known
     _adjustable: list[Variable]  # own variables that were trainable when they came
     _fixed: list[Variable]  # the other own variables
+    _edit: int  # number of the latest change of an attribute
     _trainable: bool = True
     _path: str
     built: bool
@@ -55,7 +79,7 @@ class Stateful(Operation):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the lists that setting attributes fills."""
         instance = super().__new__(cls)
-        instance.__dict__.update(_adjustable=[], _fixed=[], _holding=None)
+        instance.__dict__.update(_adjustable=[], _fixed=[], _holding=None, _edit=0)
         return instance
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -64,6 +88,8 @@ class Stateful(Operation):
             held["_holding"] = None
         if name in held:
             old = held[name]
+            if old is value and type(value) in _VALUES:
+                return
             if _may_hold(old):
                 held["_holding"] = None
             if isinstance(old, Variable) and old is not value:
@@ -73,11 +99,14 @@ class Stateful(Operation):
         if isinstance(value, Variable):
             self._track(value)
         object.__setattr__(self, name, value)
+        if name not in _OF_LOOPS:
+            edits.latest = held["_edit"] = edits.latest + 1
 
     def __delattr__(self, name: str) -> None:
         value = self.__dict__.get(name)
         object.__delattr__(self, name)
         self.__dict__["_holding"] = None
+        edits.latest = self.__dict__["_edit"] = edits.latest + 1
         if isinstance(value, Variable):
             self._untrack(value)
 
@@ -154,12 +183,12 @@ class Stateful(Operation):
     ) -> list[Any]:
         """Return this layer and the layers in it, each once, parents first."""
         found: dict[int, Any] = {id(self): self}
-        stack = list(reversed(self._layers))
+        stack = self._layers[::-1]
         while stack:
             layer = stack.pop()
             if id(layer) not in found:
                 found[id(layer)] = layer
-                if recursive:
+                if recursive and layer._look():
                     stack.extend(reversed(layer._layers))
         return list(found.values())[0 if include_self else 1 :]
 
@@ -283,7 +312,8 @@ class Stateful(Operation):
         """Metrics of this layer and the layers in it."""
         found: dict[int, Any] = {}
         for layer in self._flatten_layers():
-            found.update((id(m), m) for m in layer._held().metrics)
+            if layer._look():
+                found.update((id(m), m) for m in layer._held().metrics)
         return list(found.values())
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import naming, ops, shapes, tree
 from ..graph import TensorLike
+from ..graph.errors import scope
 from ..serialization import (
     builtin,
     deserialize_keras_object,
@@ -82,7 +83,8 @@ class Loss:
         mask = getattr(y_pred, "_keras_mask", None)
         y_pred = _convert(y_pred, self._dtype)
         y_true = self._convert_target(y_true)
-        values = self.call(y_true, y_pred)
+        with scope(self, y_true=y_true, y_pred=y_pred):
+            values = self.call(y_true, y_pred)
         values_mask = getattr(values, "_keras_mask", None)
         if values_mask is not None:
             mask = values_mask if mask is None else ops.logical_and(mask, values_mask)

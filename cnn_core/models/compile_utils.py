@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .. import losses, metrics, naming, ops, shapes, tree
+from ..graph.errors import scope
 from ..metrics import Metric
 
 Path = tuple[Any, ...]
@@ -548,9 +549,11 @@ class CompileMetrics(Metric):
         weights = outputs.align(sample_weight, "sample_weight", self._wanted)
         for i in self._wanted:
             for metric in self._plain[i]:
-                metric.update_state(targets[i], predictions[i])
+                with scope(metric, y_true=targets[i], y_pred=predictions[i]):
+                    metric.update_state(targets[i], predictions[i])
             for metric in self._weighted[i]:
-                metric.update_state(targets[i], predictions[i], weights[i])
+                with scope(metric, y_true=targets[i], y_pred=predictions[i]):
+                    metric.update_state(targets[i], predictions[i], weights[i])
 
     def reset_state(self) -> None:
         """Start all metrics anew."""

@@ -216,12 +216,6 @@ class Functional(Model):
         """Do nothing: the layers were built when they were connected."""
         self.built = True
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the outputs for tensors, arrays or symbolic tensors."""
-        if args and isinstance(args[0], dict):
-            args = (self._arranged(args[0]), *args[1:])
-        return super().__call__(*args, **kwargs)
-
     def _arranged(self, inputs: dict[str, Any]) -> Any:
         """Put a dictionary of inputs into the structure of the model's inputs."""
         by_key = isinstance(self._inputs_struct, dict)

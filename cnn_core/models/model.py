@@ -11,6 +11,7 @@ from ..layers import Layer
 from ..layers.base import default
 from ..layers.calls import map_shapes
 from ..serialization import builtin, deserialize_keras_object, serialize_keras_object
+from .native_calls import NativeCalls, supports
 from .trainer import Trainer, one_batch
 
 
@@ -26,6 +27,8 @@ class Model(Trainer, Layer):
         outputs: symbolic outputs, likewise.
         name: name of the model.
     """
+
+    _calls: Any = None  # its `NativeCalls`, or False if it has none
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Return a `Functional` for `Model(inputs, outputs)`."""
@@ -78,6 +81,24 @@ class Model(Trainer, Layer):
         raise shapes.unknown_name(
             f"layer of {self._who()}", name, [layer.name for layer in self.layers]
         )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the outputs for tensors, arrays or symbolic tensors."""
+        calls = self._calls
+        if calls is None:
+            calls = NativeCalls(self) if supports(self) else False
+            self.__dict__["_calls"] = calls
+        if calls and len(args) == 1:
+            outputs = calls.run(self, args[0], kwargs)
+            if outputs is not None:
+                return outputs
+        if args and isinstance(args[0], dict):
+            args = (self._arranged(args[0]), *args[1:])
+        return super().__call__(*args, **kwargs)
+
+    def _arranged(self, inputs: dict[str, Any]) -> Any:
+        """Return a dictionary of inputs as `call` takes it."""
+        return inputs
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs; subclasses write this with layers and operations."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 import warnings
 from collections import OrderedDict
@@ -15,9 +16,8 @@ from .. import backend, config, tree
 from ..graph import Tensor
 from ..graph.program import Program, Spec, TraceError, trace
 from ..graph.program.kernels import TYPES
-
-# Runs a function, and undoes what it did to variables if it fails.
-Whole = Callable[[Callable[[], Any]], Any]
+from ..layers.state import edits
+from .native_calls import supports
 
 # Programs of a model kept at once; the one used longest ago goes first.
 CAPACITY = 32
@@ -41,6 +41,9 @@ class StepPrograms:
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         self._seen: OrderedDict[Any, None] = OrderedDict()
         self._eager: set[str] = set()  # steps that cannot be traced
+        # Programs for whole calls on one array, of a model whose changes are counted.
+        self._whole: dict[Any, Program] | None = {} if supports(model) else None
+        self._stamp: Any = None  # the count when they were kept
 
     def __deepcopy__(self, memo: Any) -> None:
         """Leave a copy of the model without programs: it makes its own."""
@@ -88,6 +91,43 @@ class StepPrograms:
                 self._programs.popitem(last=False)
         return program
 
+    def keep(self, x: Any, program: Program) -> None:
+        """Keep the program of `predict_step` for an array that is one batch."""
+        if self._whole is None or type(x) is not np.ndarray:
+            return
+        stamp = edits.latest, config.changes()
+        if stamp != self._stamp or len(self._whole) >= CAPACITY:
+            self._whole.clear()
+            self._stamp = stamp
+        self._whole[x.shape, x.dtype] = program
+
+    def predict_again(self, model: Any, x: Any, batch_size: Any = math.inf) -> Any:
+        """Return the predictions for one batch of a kind that came before, or None.
+
+        Args:
+            model: the model.
+            x: any input; arrays may be of a kind that was kept.
+            batch_size: that of `predict`; infinite if all samples are one batch.
+        """
+        if (
+            not self._whole
+            or type(x) is not np.ndarray
+            or self._stamp != (edits.latest, config.changes())
+            or model.run_eagerly
+        ):
+            return None
+        program = self._whole.get((x.shape, x.dtype))
+        if program is None or not program.is_current:
+            return None
+        limit = 32 if batch_size is None else batch_size
+        if not (limit is math.inf or (type(limit) is int and len(x) <= limit)):
+            return None
+        if not program.stores:
+            return program.structured(program.run([x]))
+        outputs, arrays = stored_outputs(program, len(x))
+        program.run([x], results=arrays)
+        return outputs
+
     def latest(self) -> tuple[str, Program] | None:
         """Return the step and the program that were used last, or None."""
         for key, program in reversed(self._programs.items()):
@@ -124,9 +164,13 @@ class StepPrograms:
 
 def _signature(batch: Any) -> Any:
     """Return what batches of one kind share."""
-    return repr(
-        tree.map_structure(lambda t: None if t is None else (t.shape, t.dtype), batch)
-    )
+    if type(batch) is Tensor:
+        return batch._array.shape, batch._array.dtype
+    if isinstance(batch, dict):
+        return dict, *[(k, _signature(v)) for k, v in batch.items()]
+    if isinstance(batch, (list, tuple)):
+        return type(batch), *[_signature(v) for v in batch]
+    return None if batch is None else (batch.shape, batch.dtype)
 
 
 def _surroundings(model: Any) -> Any:
@@ -149,21 +193,13 @@ def leaves_of(data: Any) -> list[Any]:
     return [a for a in tree.flatten(data) if a is not None]
 
 
-def run_batch(program: Program, batch: Any, whole: Whole) -> Any:
-    """Run one step on a batch of tensors and return its results."""
-    arrays = [t._array for t in leaves_of(batch)]
-    return _structured(program, _run(program, whole, arrays))
+def run_batch(program: Program, batch: Any) -> Any:
+    """Run one step on a batch of tensors, wholly or not at all; return its results."""
+    return _structured(program, program.run([t._array for t in leaves_of(batch)]))
 
 
 def _structured(program: Program, arrays: list[Any]) -> Any:
     return program.structured([Tensor(a) for a in arrays])
-
-
-def _run(program: Program, whole: Whole, *arguments: Any) -> list[Any]:
-    if program.can_fail:  # half a step would be left
-        arrays: list[Any] = whole(lambda: program.run(*arguments))
-        return arrays
-    return program.run(*arguments)
 
 
 class ArrayRunner:
@@ -189,7 +225,6 @@ class ArrayRunner:
         stores: bool = False,
     ) -> None:
         self._source = source
-        self._pace = 1.0  # steps that fit into a slice of time
         self._parts: list[tuple[Program, int, int]] = []  # program, first row, steps
         whole, rest = divmod(source.num_samples, source.batch_size)
         sources = tuple(_dtype_name(a.dtype) for a in leaves_of(source.data))
@@ -217,25 +252,24 @@ class ArrayRunner:
             source.make_contiguous()
         self._data = leaves_of(source.data)
 
+    @property
+    def only(self) -> Program | None:
+        """The program, if all samples are one batch."""
+        program, _, steps = self._parts[0]
+        return program if steps == len(self._parts) == 1 else None
+
     def outputs(self) -> tuple[Any, list[Any]]:
         """Return arrays for all outputs, in the nesting of the results and flat."""
-        program = self._parts[0][0]
-        arrays = [
-            np.empty((self._source.num_samples, *x.shape[1:]), x.dtype)
-            for x in program.graph.outputs
-        ]
-        return program.structured(arrays), arrays
+        return stored_outputs(self._parts[0][0], self._source.num_samples)
 
     def run(
         self,
-        whole: Whole,
         results: Sequence[Any] = (),
         before_each: Callable[[int], None] | None = None,
     ) -> Iterator[tuple[int, Any]]:
         """Run an epoch; give the number and the results of the last step of each call.
 
         Args:
-            whole: runs a function, and undoes what it did to variables if it fails.
             results: arrays for all outputs, if they are kept.
             before_each: called before every step, which then runs by itself.
         """
@@ -247,17 +281,23 @@ class ArrayRunner:
             kept = [r[row:] for r in results]
             at = 0
             while at < steps:
-                count = min(steps - at, max(1, int(self._pace)))
+                count = min(steps - at, max(1, int(program.pace)))
                 if before_each is not None:
                     before_each(done)
                     count = 1
                 started = time.perf_counter()
-                arrays = _run(program, whole, data, index, at, count, kept)
+                arrays = program.run(data, index, at, count, kept)
                 taken = time.perf_counter() - started
-                self._pace = min(4 * self._pace, count * _SLICE / max(taken, 1e-9))
+                program.pace = min(4 * program.pace, count * _SLICE / max(taken, 1e-9))
                 at += count
                 done += count
                 yield done - 1, None if kept else _structured(program, arrays)
+
+
+def stored_outputs(program: Program, rows: int) -> tuple[Any, list[Any]]:
+    """Return arrays for all outputs of a program that stores, nested and flat."""
+    arrays = [np.empty((rows, *x.shape[1:]), x.dtype) for x in program.graph.outputs]
+    return program.structured(arrays), arrays
 
 
 @functools.cache

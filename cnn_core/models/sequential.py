@@ -190,11 +190,10 @@ class Sequential(Model):
         self._functional = Functional(inputs, outputs, name=self.name)
         self.built = True
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output of the last layer."""
-        if self._functional is not None and args and isinstance(args[0], dict):
-            args = (self._functional._arranged(args[0]), *args[1:])
-        return super().__call__(*args, **kwargs)
+    def _arranged(self, inputs: dict[str, Any]) -> Any:
+        return (
+            inputs if self._functional is None else self._functional._arranged(inputs)
+        )
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Compute the output of the last layer.

@@ -185,10 +185,6 @@ def integer_indices(who: str, indices: Any) -> Any:
     return indices
 
 
-def _take_key(indices: Any, axis: int) -> tuple[Any, ...]:
-    return (*(slice(None),) * axis, indices)
-
-
 _take = Primitive(
     "take",
     lambda x, indices, axis: backend.take(x, indices, axis),
@@ -205,9 +201,7 @@ _take = Primitive(
 )
 _take_adjoint: Primitive = Primitive(
     "take_adjoint",
-    lambda ct, indices, axis, shape: backend.scatter_add(
-        shape, _take_key(indices, axis), ct
-    ),
+    backend.take_adjoint,
     lambda ct, indices, axis, shape: (shape, ct.dtype),
     per_argument(
         lambda ct, y, updates, indices, axis, shape: apply(

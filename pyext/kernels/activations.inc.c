@@ -47,7 +47,7 @@ CNN_INLINE v_f32 v_hard_sigmoid(v_f32 x) {
 
 CNN_INLINE v_f32 v_softsign(v_f32 x) { return x / (1.0f + v_abs(x)); }
 
-CNN_MAP(relu_f32, v_relu(x))
+CNN_LIGHT_MAP(relu_f32, v_relu(x))
 CNN_MAP_P(leaky_relu_f32, v_leaky_relu(x, p))
 CNN_MAP_P(elu_f32, v_elu(x, p))
 CNN_MAP(selu_f32, v_selu(x))
@@ -55,18 +55,21 @@ CNN_MAP(gelu_erf_f32, v_gelu(x))
 CNN_MAP(gelu_tanh_f32, v_gelu_tanh(x))
 CNN_MAP(silu_f32, v_silu(x))
 CNN_MAP(sigmoid_f32, v_sigmoid(x))
-CNN_MAP(hard_sigmoid_f32, v_hard_sigmoid(x))
+CNN_LIGHT_MAP(hard_sigmoid_f32, v_hard_sigmoid(x))
 CNN_MAP(tanh_f32, v_tanh(x))
 CNN_MAP(softplus_f32, v_softplus(x))
-CNN_MAP(softsign_f32, v_softsign(x))
+CNN_LIGHT_MAP(softsign_f32, v_softsign(x))
 
 /* ---- gradients: s is y for relu, elu, selu, sigmoid, tanh, else x ---- */
 
-CNN_MAP_GRAD(relu_grad_f32, v_select(v_lt(v_zero(), s), ct, v_zero()))
+CNN_INLINE v_f32 v_relu_grad(v_f32 ct, v_f32 s) {
+    return v_select(v_lt(v_zero(), s), ct, v_zero());
+}
+CNN_LIGHT_MAP_GRAD(relu_grad_f32, v_relu_grad(ct, s))
 CNN_MAP_GRAD_P(leaky_relu_grad_f32, v_select(v_lt(v_zero(), s), ct, ct * p))
 /* y = alpha (exp(x) - 1) has the derivative y + alpha */
 CNN_MAP_GRAD_P(elu_grad_f32, v_select(v_lt(v_zero(), s), ct, ct * (s + p)))
-CNN_MAP_GRAD(selu_grad_f32,
+CNN_LIGHT_MAP_GRAD(selu_grad_f32,
              ct * v_select(v_lt(v_zero(), s), v_set(CNN_SELU_SCALE),
                            s + CNN_SELU_SCALE * CNN_SELU_ALPHA))
 
@@ -95,14 +98,14 @@ CNN_INLINE v_f32 v_silu_slope(v_f32 x) {
 }
 CNN_MAP_GRAD(silu_grad_f32, ct * v_silu_slope(s))
 
-CNN_MAP_GRAD(sigmoid_grad_f32, ct * (s * (1.0f - s)))
-CNN_MAP_GRAD(hard_sigmoid_grad_f32,
+CNN_LIGHT_MAP_GRAD(sigmoid_grad_f32, ct * (s * (1.0f - s)))
+CNN_LIGHT_MAP_GRAD(hard_sigmoid_grad_f32,
              v_select(v_lt(v_abs(s), v_set(3.0f)), ct * (1.0f / 6.0f), v_zero()))
-CNN_MAP_GRAD(tanh_grad_f32, ct * v_fma(-s, s, v_set(1.0f)))
+CNN_LIGHT_MAP_GRAD(tanh_grad_f32, ct * v_fma(-s, s, v_set(1.0f)))
 CNN_MAP_GRAD(softplus_grad_f32, ct * v_sigmoid(s))
 
 CNN_INLINE v_f32 v_softsign_slope(v_f32 x) {
     v_f32 d = 1.0f + v_abs(x);
     return 1.0f / (d * d);
 }
-CNN_MAP_GRAD(softsign_grad_f32, ct * v_softsign_slope(s))
+CNN_LIGHT_MAP_GRAD(softsign_grad_f32, ct * v_softsign_slope(s))

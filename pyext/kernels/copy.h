@@ -8,6 +8,7 @@
 
 #define CNN_COPY_AXES 8
 #define CNN_COPY_TILE 16 /* elements of a row copied before the next row's */
+#define CNN_PREFETCHED 512 /* bytes of a row asked for ahead */
 
 typedef struct {
     int64_t size; /* bytes of an element: 1, 2, 4 or 8 */
@@ -63,6 +64,12 @@ static inline void cnn_copy_axes(const cnn_copy_task *t, int axis, const char *x
     }
     for (int64_t i = 0; i < t->shape[axis]; i++)
         cnn_copy_axes(t, axis + 1, x + i * t->from[axis], y + i * t->to[axis]);
+}
+
+/* Ask for the start of `size` bytes; where a long row goes on, the hardware sees. */
+static inline void cnn_prefetch(const char *x, int64_t size) {
+    for (int64_t i = 0; i < size && i < CNN_PREFETCHED; i += 64)
+        __builtin_prefetch(x + i);
 }
 
 /* y = x, the steps begin .. end - 1 of the first axis */

@@ -53,6 +53,9 @@ typedef void cnn_index_fn(int64_t rows, int64_t n, const float *x, int64_t *y);
 /* y (cols,) from the rows x[r * x_row + c], r = 0 .. rows-1 in this order, rows >= 1 */
 typedef void cnn_fold_fn(int64_t rows, int64_t cols, const float *x, int64_t x_row,
                          float *y);
+/* y (cols,): which of these rows has a column's extreme, 1 <= rows < 2^31 */
+typedef void cnn_column_index_fn(int64_t rows, int64_t cols, const float *x,
+                                 int64_t x_row, int64_t *y);
 /* y (rows, n): every row by itself, as softmax */
 typedef void cnn_rowmap_fn(int64_t rows, int64_t n, const float *x, float *y);
 typedef void cnn_rowmap_grad_fn(int64_t rows, int64_t n, const float *ct,
@@ -75,6 +78,16 @@ typedef void cnn_labelloss_fn(int64_t rows, int64_t n, const int64_t *labels,
                               const float *o, float *y);
 typedef void cnn_labelloss_grad_fn(int64_t rows, int64_t n, const float *ct,
                                    const int64_t *labels, const float *o, float *g);
+/* a loss and its gradient at once, with the bits of the two kernels; y and g overlap
+ * nothing */
+typedef void cnn_loss_with_grad_fn(int64_t n, const float *ct, const float *t,
+                                   const float *o, float *y, float *g);
+typedef void cnn_rowloss_with_grad_fn(int64_t rows, int64_t n, const float *ct,
+                                      const float *t, const float *o, float *y,
+                                      float *g);
+typedef void cnn_labelloss_with_grad_fn(int64_t rows, int64_t n, const float *ct,
+                                        const int64_t *labels, const float *o,
+                                        float *y, float *g);
 
 /* ---- signatures: matmul, random ----------------------------------------------- */
 
@@ -93,13 +106,16 @@ typedef void cnn_labelloss_grad_fn(int64_t rows, int64_t n, const float *ct,
     X(square_f32, unary)                                                             \
     X(reciprocal_f32, unary)                                                         \
     X(erf_f32, unary)                                                                \
+    X(sin_f32, unary)                                                                \
+    X(cos_f32, unary)                                                                \
     X(clip_f32, unary_pq)                                                            \
     X(add_f32, binary)                                                               \
     X(subtract_f32, binary)                                                          \
     X(multiply_f32, binary)                                                          \
     X(divide_f32, binary)                                                            \
     X(maximum_f32, binary)                                                           \
-    X(minimum_f32, binary)
+    X(minimum_f32, binary)                                                           \
+    X(power_f32, binary)
 
 #define CNN_ACTIVATION_KERNELS(X)                                                    \
     X(relu_f32, unary)                                                               \
@@ -137,24 +153,33 @@ typedef void cnn_labelloss_grad_fn(int64_t rows, int64_t n, const float *ct,
     X(min_f32, reduce)                                                               \
     X(argmax_f32, index)                                                             \
     X(argmin_f32, index)                                                             \
+    X(column_argmax_f32, column_index)                                               \
+    X(column_argmin_f32, column_index)                                               \
     X(column_max_f32, fold)                                                          \
     X(column_min_f32, fold)
 
 #define CNN_LOSS_KERNELS(X)                                                          \
     X(mean_squared_error_f32, rowloss)                                               \
     X(mean_squared_error_grad_f32, rowloss_grad)                                     \
+    X(mean_squared_error_with_grad_f32, rowloss_with_grad)                           \
     X(binary_crossentropy_f32, loss)                                                 \
     X(binary_crossentropy_grad_f32, loss_grad)                                       \
+    X(binary_crossentropy_with_grad_f32, loss_with_grad)                             \
     X(binary_crossentropy_logits_f32, loss)                                          \
     X(binary_crossentropy_logits_grad_f32, loss_grad)                                \
+    X(binary_crossentropy_logits_with_grad_f32, loss_with_grad)                      \
     X(categorical_crossentropy_f32, rowloss)                                         \
     X(categorical_crossentropy_grad_f32, rowloss_grad)                               \
+    X(categorical_crossentropy_with_grad_f32, rowloss_with_grad)                     \
     X(categorical_crossentropy_logits_f32, rowloss)                                  \
     X(categorical_crossentropy_logits_grad_f32, rowloss_grad)                        \
+    X(categorical_crossentropy_logits_with_grad_f32, rowloss_with_grad)              \
     X(sparse_categorical_crossentropy_f32, labelloss)                                \
     X(sparse_categorical_crossentropy_grad_f32, labelloss_grad)                      \
+    X(sparse_categorical_crossentropy_with_grad_f32, labelloss_with_grad)            \
     X(sparse_categorical_crossentropy_logits_f32, labelloss)                         \
-    X(sparse_categorical_crossentropy_logits_grad_f32, labelloss_grad)
+    X(sparse_categorical_crossentropy_logits_grad_f32, labelloss_grad)               \
+    X(sparse_categorical_crossentropy_logits_with_grad_f32, labelloss_with_grad)
 
 #include "kernels_matmul.h" /* CNN_MATMUL_KERNELS, CNN_RANDOM_KERNELS */
 #include "kernels_peak.h"   /* CNN_PEAK_KERNELS */

@@ -3,7 +3,8 @@
  * Numeric contract of every matrix product: K is cut into chunks of CNN_MATMUL_CHUNK.
  * Inside a chunk an output element is a chain of fused multiply-adds over k in order,
  * starting from +0; the chunks are added in order, then the bias, then the activation
- * is applied. Vectors run along N (or M), never along K, so an element depends on its
+ * is applied, or the gradient of one. The column sums of b are the product with a row of
+ * ones. Vectors run along N (or M), never along K, so an element depends on its
  * row, its column and K only: no tile, path, thread count or batch split changes a bit.
  */
 #ifndef CNN_KERNELS_MATMUL_H
@@ -32,19 +33,25 @@ typedef enum {
     CNN_ACTIVATION_COUNT
 } cnn_activation;
 
-/* c (m, n) = activation(a (m, k) @ b (k, n) + bias). Strides count floats and may be
- * anything (0, negative); the columns of c are contiguous. c overlaps no operand. */
+/* c (m, n) = activation(a (m, k) @ b (k, n) + bias), then c = grad(c, saved). Strides
+ * count floats and may be anything (0, negative); the columns of c are contiguous. c
+ * overlaps no operand. */
 typedef struct {
     int64_t m, n, k;
     const float *a;
     int64_t a_row, a_col;
     const float *b;
     int64_t b_row, b_col;
+    int packed; /* b is what matmul_pack_f32 wrote; its strides are not looked at */
     float *c;
     int64_t c_row;
     const float *bias; /* NULL: none */
     int64_t bias_col;  /* 1: one value per column; 0: one value for all */
     cnn_activation activation;
+    cnn_activation grad; /* its gradient, CNN_LINEAR for none */
+    float grad_p;        /* slope or alpha of this gradient */
+    const float *saved;  /* what it saved of the forward, laid out as c */
+    float *sums;         /* NULL, or (n,): the sum of every column of b */
 } cnn_matmul;
 
 /* How matmul_block_f32 will walk through a product; filled by matmul_plan_f32. */
@@ -52,11 +59,14 @@ typedef struct {
     int tile_rows;        /* most rows of a register tile */
     int panel;            /* columns per panel of B, a multiple of the vector */
     int pack_a, pack_b;   /* copy the operand into tile order first */
+    int panels;           /* B lies in panels, packed here or before */
     int dots;             /* one row, B contiguous along K */
-    int keep_b;           /* all chunks of B are packed at once */
+    int keep_b;           /* a few rows of A are read to their end, chunk by chunk */
     int64_t block_cols;   /* columns of B per pass over A */
     int64_t packed_b;     /* floats of packed B at a time */
     int64_t scratch;      /* floats of scratch one matmul_block_f32 call needs */
+    int64_t all_cols;     /* columns of all panels; k * all_cols floats hold B */
+    int pays;             /* B packed before saves more time than its reading costs */
 } cnn_matmul_plan;
 
 typedef void cnn_matmul_plan_fn(const cnn_matmul *p, cnn_matmul_plan *plan);
@@ -65,18 +75,25 @@ typedef void cnn_matmul_plan_fn(const cnn_matmul *p, cnn_matmul_plan *plan);
 typedef void cnn_matmul_block_fn(const cnn_matmul *p, const cnn_matmul_plan *plan,
                                  int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                                  float *scratch);
+/* Write the panels [first, last) of B for a plan made with packed = 1: the whole of each
+ * chunk of K after the other, in it panel after panel. */
+typedef void cnn_matmul_pack_fn(const cnn_matmul *p, const cnn_matmul_plan *plan,
+                                int64_t first, int64_t last, float *y);
 /* Words [4 * block, 4 * block + n) of the Philox 4x32-10 stream of `seed`. */
 typedef void cnn_philox_fn(uint64_t seed, uint64_t block, int64_t n, uint32_t *y);
-/* The same words as floats in [0, 1): the top 24 bits times 2^-24. */
+/* The same words as floats in [0, 1), the top 24 bits times 2^-24, or as numbers of
+ * the standard normal distribution. */
 typedef void cnn_uniform_fn(uint64_t seed, uint64_t block, int64_t n, float *y);
 
 #define CNN_MATMUL_KERNELS(X)                                                        \
     X(matmul_plan_f32, matmul_plan)                                                  \
     X(matmul_block_f32, matmul_block)                                                \
+    X(matmul_pack_f32, matmul_pack)                                                  \
     X(column_sum_f32, fold)
 
 #define CNN_RANDOM_KERNELS(X)                                                        \
     X(philox_u32, philox)                                                            \
-    X(uniform_f32, uniform)
+    X(uniform_f32, uniform)                                                          \
+    X(normal_f32, uniform)
 
 #endif

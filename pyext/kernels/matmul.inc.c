@@ -57,70 +57,22 @@
 #define CNN_MATMUL_WIDE_VECTORS CNN_MATMUL_VECTORS
 #endif
 #define CNN_MATMUL_ACCUMULATORS 32 /* at most, in any tile */
-/* The last rows of B, copied where a full load would leave the matrix. */
-#define CNN_MATMUL_TAIL_WIDTH (16 * CNN_VLEN)
-#define CNN_MATMUL_TAIL_FLOATS (CNN_VLEN * CNN_MATMUL_TAIL_WIDTH)
-
-/* ---- epilogue ----------------------------------------------------------------- */
-
-/* The activations are the inline functions of the elementwise kernels, so that a fused
- * product gives the bits of a plain one followed by the activation. */
-#define CNN_ACTIVATE(expression)                                                     \
-    for (int64_t i = 0; i < rows; i++, y += y_row)                                   \
-        for (int64_t j = 0; j < cols; j += CNN_VLEN) {                               \
-            const v_f32 x = v_load(y + j);                                           \
-            v_store(y + j, expression);                                              \
-        }                                                                            \
-    return
-
-/* y = activation(y), in place; cols is a multiple of the vector. */
-static __attribute__((noinline)) void CNN_FN(activate)(cnn_activation activation,
-                                                       int64_t rows, int64_t cols,
-                                                       float *y, int64_t y_row) {
-    switch (activation) {
-    case CNN_RELU:
-        CNN_ACTIVATE(v_relu(x));
-    case CNN_LEAKY_RELU:
-        CNN_ACTIVATE(v_leaky_relu(x, v_set(0.2f)));
-    case CNN_ELU:
-        CNN_ACTIVATE(v_elu(x, v_set(1.0f)));
-    case CNN_SELU:
-        CNN_ACTIVATE(v_selu(x));
-    case CNN_GELU:
-        CNN_ACTIVATE(v_gelu(x));
-    case CNN_GELU_TANH:
-        CNN_ACTIVATE(v_gelu_tanh(x));
-    case CNN_SILU:
-        CNN_ACTIVATE(v_silu(x));
-    case CNN_SIGMOID:
-        CNN_ACTIVATE(v_sigmoid(x));
-    case CNN_HARD_SIGMOID:
-        CNN_ACTIVATE(v_hard_sigmoid(x));
-    case CNN_TANH:
-        CNN_ACTIVATE(v_tanh(x));
-    case CNN_SOFTPLUS:
-        CNN_ACTIVATE(v_softplus(x));
-    case CNN_SOFTSIGN:
-        CNN_ACTIVATE(v_softsign(x));
-    case CNN_EXPONENTIAL:
-        CNN_ACTIVATE(v_exp(x));
-    case CNN_LINEAR:
-    case CNN_ACTIVATION_COUNT:
-        return;
-    }
-}
-
 #include "matmul_tile.inc.c"
+#include "matmul_epilogue.inc.c"
 
-/* A tile starts `at` columns into its panel: b and c point there, bias to the panel. */
-typedef void CNN_FN(tile_fn)(const CNN_FN(tile_job) * job, int64_t at, const float *a,
-                             const float *b, const float *bias, float *c, int64_t cols);
+/* `cols` are those left in the panel: fewer than the tile has at the edge. */
+typedef void CNN_FN(tile_fn)(const CNN_FN(tile_job) * job, const float *a, const float *b,
+                             const float *bias, float *c, int64_t cols);
 
 #define CNN_TILE_FUNCTION(R, V)                                                      \
-    static void CNN_FN(tile_##R##_##V)(const CNN_FN(tile_job) * job, int64_t at,     \
-                                       const float *a, const float *b,               \
-                                       const float *bias, float *c, int64_t cols) {  \
-        CNN_FN(tile)(R, V, job, at, a, b, bias, c, cols);                            \
+    static void CNN_FN(tile_##R##_##V)(const CNN_FN(tile_job) * job, const float *a, \
+                                       const float *b, const float *bias, float *c,  \
+                                       int64_t cols) {                               \
+        const int64_t part = cols - (V - 1) * CNN_VLEN;                              \
+        if (part >= CNN_VLEN)                                                        \
+            CNN_FN(tile)(R, V, 0, job, a, b, bias, c, CNN_VLEN);                     \
+        else                                                                         \
+            CNN_FN(tile)(R, V, 1, job, a, b, bias, c, part);                         \
     }
 CNN_TILES(CNN_TILE_FUNCTION)
 
@@ -147,10 +99,12 @@ static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) 
     }
     plan->panel = vectors * CNN_VLEN;
     const int large = m > 2 * CNN_MATMUL_ROWS && n > CNN_MATMUL_PACK_SIZE / m;
-    plan->pack_b = large || p->b_col != 1 || p->b_row < 1;
+    plan->dots = !p->packed && !p->sums && m == 1 && p->b_row == 1 && p->b_col != 1;
+    plan->pack_b = !p->packed && (large || p->b_col != 1);
+    plan->panels = p->packed || plan->pack_b;
     /* With few rows a packed panel is used up at once: let it stay in L1. */
     plan->block_cols = plan->panel;
-    if (plan->pack_b && m > 2 * CNN_MATMUL_ROWS)
+    if (plan->panels && m > 2 * CNN_MATMUL_ROWS)
         plan->block_cols = CNN_MATMUL_BLOCK_COLS / plan->panel * plan->panel;
     /* Rows of A are read in place, as long as they are not so many, and so far apart,
      * that they evict each other. A column of A is a new line, maybe a new page, at
@@ -158,59 +112,53 @@ static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) 
     const int by_column = k > 64 && (n > 4 * plan->panel || p->a_col >= 2048);
     const int by_row = CNN_MATMUL_ROWS > 8 && n > 256 && k > 1024;
     plan->pack_a = large && (p->a_col == 1 ? by_row : by_column);
-    plan->dots = m == 1 && p->b_row == 1 && p->b_col != 1;
     /* A long narrow B is packed once for all chunks of K: then a few rows of A are read
      * to their end, and their part of c stays in cache from chunk to chunk. */
-    const int64_t padded = (n + plan->panel - 1) / plan->panel * plan->panel;
-    plan->keep_b = plan->pack_b && k > CNN_MATMUL_CHUNK &&
-                   padded <= (int64_t)CNN_MATMUL_BLOCK_COLS * CNN_MATMUL_CHUNK / k;
+    plan->all_cols = (n + plan->panel - 1) / plan->panel * plan->panel;
+    plan->keep_b =
+        plan->panels && k > CNN_MATMUL_CHUNK &&
+        plan->all_cols <= (int64_t)CNN_MATMUL_BLOCK_COLS * CNN_MATMUL_CHUNK / k;
     if (plan->keep_b)
-        plan->block_cols = padded;
+        plan->block_cols = plan->all_cols;
+    /* One panel of a row-major B is as good in place; with many rows the copy is a small
+     * part of the work. */
+    plan->pays =
+        n > 1 && m <= 1024 && (p->b_col != 1 || plan->all_cols > plan->panel);
     plan->packed_b = plan->pack_b ? plan->block_cols * (plan->keep_b ? k : steps) : 0;
-    plan->scratch = CNN_MATMUL_TAIL_FLOATS + plan->packed_b;
+    plan->scratch = plan->packed_b;
     if (plan->pack_a)
         plan->scratch += CNN_MATMUL_GROUP * CNN_MATMUL_ROWS * steps;
 }
 
-/* B in place: a vector over the right edge reads on into the next row, which is harmless
- * but for the last rows. Copy those. */
-static void CNN_FN(copy_tail)(const cnn_matmul *p, int64_t col, int64_t cols, int64_t k0,
-                              CNN_FN(tile_job) * job, float *tail) {
-    const int64_t end = (cols + CNN_VLEN - 1) / CNN_VLEN * CNN_VLEN;
-    const int64_t beyond = col + end - p->n;
-    if (beyond <= 0)
-        return;
-    int64_t whole = p->k - (beyond + p->b_row - 1) / p->b_row - k0;
-    whole = whole < 0 ? 0 : whole;
-    if (whole >= job->steps)
-        return;
-    job->whole_steps = whole;
-    const float *from = p->b + (k0 + whole) * p->b_row + col;
-    for (int64_t k = whole; k < job->steps; k++, from += p->b_row) {
-        memset(tail, 0, CNN_MATMUL_TAIL_WIDTH * sizeof(float));
-        memcpy(tail, from, (size_t)cols * sizeof(float));
-        tail += CNN_MATMUL_TAIL_WIDTH;
-    }
-}
-
-/* One row of tiles: `height` rows of A against a panel of B. */
-static void CNN_FN(panel_f32)(const CNN_FN(tile_job) * job, int height, const float *a,
-                              const float *b, const float *bias, float *c,
-                              int64_t cols) {
+/* `height` rows of A against the last, narrow panel of B: in tiles as wide as fit. */
+static void CNN_FN(last_panel)(const CNN_FN(tile_job) * job, int height, const float *a,
+                               const float *b, const float *bias, float *c,
+                               int64_t cols) {
     CNN_FN(tile_fn) *const *tiles = CNN_FN(tiles)[height];
     for (int64_t j = 0; j < cols;) {
         const int64_t vectors = (cols - j + CNN_VLEN - 1) / CNN_VLEN;
         int width = 16;
         while (width > vectors || !tiles[width])
             width /= 2;
-        tiles[width](job, j, a, b + j, bias, c + j, cols - j);
+        tiles[width](job, a, b + j, bias ? bias + j * job->bias_col : NULL, c + j,
+                     cols - j);
         j += width * CNN_VLEN;
     }
 }
 
+/* What follows a chunk of K. */
+CNN_INLINE void CNN_FN(set_epilogue)(CNN_FN(tile_job) * job, const cnn_matmul *p,
+                                     int first, int last) {
+    job->first = first;
+    job->bias_col = p->bias_col;
+    job->relu = last && p->activation == CNN_RELU;
+    job->relu_grad = last && p->grad == CNN_RELU && !CNN_FN(has_epilogue)(p);
+    job->saved_at = (uintptr_t)p->saved - (uintptr_t)p->c;
+}
+
 /* Row m of c, columns [n0, n1) as far as whole vectors go; returns the next column. */
 static int64_t CNN_FN(dots_f32)(const cnn_matmul *p, int64_t m, int64_t n0, int64_t n1) {
-    CNN_FN(tile_job) job = {.a_col = p->a_col, .bias_col = p->bias_col};
+    CNN_FN(tile_job) job = {.a_col = p->a_col};
     while (n0 + CNN_VLEN <= n1) {
         const int wide = n1 - n0 >= 4 * CNN_VLEN;
         int64_t k0 = 0;
@@ -218,8 +166,7 @@ static int64_t CNN_FN(dots_f32)(const cnn_matmul *p, int64_t m, int64_t n0, int6
             const int64_t left = p->k - k0;
             job.steps = left < CNN_MATMUL_CHUNK ? left : CNN_MATMUL_CHUNK;
             const int last = job.steps == left;
-            job.first = k0 == 0;
-            job.activation = last ? p->activation : CNN_LINEAR;
+            CNN_FN(set_epilogue)(&job, p, k0 == 0, last);
             const float *a = p->a + m * p->a_row + k0 * p->a_col;
             const float *b = p->b + k0 + n0 * p->b_col;
             const float *bias = last && p->bias ? p->bias + n0 * p->bias_col : NULL;
@@ -235,20 +182,32 @@ static int64_t CNN_FN(dots_f32)(const cnn_matmul *p, int64_t m, int64_t n0, int6
     return n0;
 }
 
-/* Rows of tile t when `rows` are cut evenly: 8 rows are 4 + 4, not 6 + 2. */
-CNN_INLINE int CNN_FN(tile_height)(int64_t rows, int64_t count, int64_t t) {
-    return (int)(rows / count + (t < rows % count));
+/* Rows cut evenly into tiles: 8 rows are 4 + 4, not 6 + 2. */
+typedef struct {
+    int64_t count;
+    int low;      /* rows of a tile */
+    int64_t high; /* tiles that have one more, the first ones */
+} CNN_FN(tile_rows);
+
+CNN_INLINE CNN_FN(tile_rows) CNN_FN(cut_rows)(int64_t rows, int64_t most) {
+    const int64_t count = rows <= most ? 1 : (rows + most - 1) / most;
+    const int64_t low = count == 1 ? rows : rows / count;
+    return (CNN_FN(tile_rows)){count, (int)low, rows - low * count};
+}
+
+CNN_INLINE int CNN_FN(tile_height)(CNN_FN(tile_rows) tiles, int64_t t) {
+    return tiles.low + (t < tiles.high);
 }
 
 /* Tiles t0 .. t1-1 of A, the first of which starts at a: a few steps of each in turn. */
-static void CNN_FN(pack_a)(const cnn_matmul *p, int64_t rows, int64_t count, int64_t t0,
+static void CNN_FN(pack_a)(const cnn_matmul *p, CNN_FN(tile_rows) tiles, int64_t t0,
                            int64_t t1, int64_t steps, const float *a, float *packed) {
     for (int64_t k = 0; k < steps; k += 16) {
         const int64_t part = steps - k < 16 ? steps - k : 16;
         const float *from = a + k * p->a_col;
         float *to = packed;
         for (int64_t t = t0; t < t1; t++) {
-            const int height = CNN_FN(tile_height)(rows, count, t);
+            const int height = CNN_FN(tile_height)(tiles, t);
             CNN_FN(pack_strided)(height, part, from, p->a_row, p->a_col, to + k * height,
                                  height);
             from += height * p->a_row;
@@ -257,22 +216,38 @@ static void CNN_FN(pack_a)(const cnn_matmul *p, int64_t rows, int64_t count, int
     }
 }
 
+static void CNN_FN(matmul_pack_f32)(const cnn_matmul *p, const cnn_matmul_plan *plan,
+                                    int64_t first, int64_t last, float *y) {
+    const int64_t n0 = first * plan->panel;
+    const int64_t n1 = last * plan->panel < p->n ? last * plan->panel : p->n;
+    for (int64_t k0 = 0; k0 < p->k; k0 += CNN_MATMUL_CHUNK) {
+        const int64_t left = p->k - k0;
+        const int64_t steps = left < CNN_MATMUL_CHUNK ? left : CNN_MATMUL_CHUNK;
+        CNN_FN(pack_b)(steps, n1 - n0, p->b + k0 * p->b_row + n0 * p->b_col, p->b_row,
+                       p->b_col, y + k0 * plan->all_cols + n0 * steps, plan->panel);
+    }
+}
+
 static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan *plan,
                                      int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                                      float *scratch) {
     const int64_t panel = plan->panel, rows = m1 - m0;
-    const int64_t count = (rows + plan->tile_rows - 1) / plan->tile_rows;
+    const CNN_FN(tile_rows) tiles = CNN_FN(cut_rows)(rows, plan->tile_rows);
+    const int64_t count = tiles.count;
     const int64_t group = plan->keep_b ? CNN_MATMUL_GROUP : count;
-    float *const tail = scratch;
-    float *const packed_b = tail + CNN_MATMUL_TAIL_FLOATS;
+    float *const packed_b = scratch;
     float *const packed_a = packed_b + plan->packed_b;
-    CNN_FN(tile_job) job = {.c_row = p->c_row, .bias_col = p->bias_col, .tail = tail};
+    CNN_FN(tile_job) job = {.c_row = p->c_row};
+    /* 1: after some rows of tiles, 2: after all of them, few as they are */
+    const int epilogue = !CNN_FN(has_epilogue)(p)                               ? 0
+                         : plan->dots || rows * (n1 - n0) <= 2 * CNN_EPILOGUE_SIZE ? 2
+                                                                                : 1;
 
+    int64_t begin = n0;
     if (plan->dots)
-        n0 = CNN_FN(dots_f32)(p, m0, n0, n1);
-    for (int64_t nb = n0; nb < n1; nb += plan->block_cols) {
+        begin = CNN_FN(dots_f32)(p, m0, n0, n1);
+    for (int64_t nb = begin; nb < n1; nb += plan->block_cols) {
         const int64_t cols = n1 - nb < plan->block_cols ? n1 - nb : plan->block_cols;
-        const int64_t padded = (cols + panel - 1) / panel * panel;
         for (int64_t t0 = 0, i0 = m0; t0 < count; t0 += group) {
             const int64_t t1 = count - t0 < group ? count : t0 + group;
             int64_t i = i0, k0 = 0;
@@ -283,30 +258,39 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                 const float *b = p->b + k0 * p->b_row + nb * p->b_col;
                 const float *bias = last ? p->bias : NULL;
                 const float *packed = packed_a;
-                job.steps = job.whole_steps = steps;
+                job.steps = steps;
                 job.a_row = p->a_row;
                 job.a_col = p->a_col;
                 job.b_row = p->b_row;
-                job.first = k0 == 0;
-                job.activation = last ? p->activation : CNN_LINEAR;
-                if (plan->pack_b) {
-                    float *panels = packed_b + (plan->keep_b ? k0 * padded : 0);
+                CNN_FN(set_epilogue)(&job, p, k0 == 0, last);
+                if (p->packed) {
+                    b = p->b + k0 * plan->all_cols + nb * steps;
+                    job.b_row = panel;
+                } else if (plan->pack_b) {
+                    float *panels = packed_b;
+                    if (plan->keep_b)
+                        panels += k0 * ((cols + panel - 1) / panel * panel);
                     if (t0 == 0)
                         CNN_FN(pack_b)(steps, cols, b, p->b_row, p->b_col, panels, panel);
                     b = panels;
                     job.b_row = panel;
-                } else {
-                    CNN_FN(copy_tail)(p, nb, cols, k0, &job, tail);
                 }
-                i = i0;
+                if (p->sums && m0 == 0 && t0 == 0) { /* while B is in cache */
+                    for (int64_t j = 0; j < cols; j += panel)
+                        CNN_FN(add_rows)(steps, cols - j < panel ? cols - j : panel,
+                                         plan->panels ? b + j * steps : b + j, job.b_row,
+                                         k0 == 0, p->sums + nb + j);
+                }
+                int64_t done = i = i0;
                 for (int64_t t = t0; t < t1; t++) {
-                    const int height = CNN_FN(tile_height)(rows, count, t);
+                    const int height = CNN_FN(tile_height)(tiles, t);
+                    CNN_FN(tile_fn) *const tile = CNN_FN(tiles)[height][panel / CNN_VLEN];
                     const float *a = p->a + i * p->a_row + k0 * p->a_col;
                     if (plan->pack_a) {
                         if (t % CNN_MATMUL_GROUP == 0) {
                             const int64_t end =
                                 t1 - t < CNN_MATMUL_GROUP ? t1 : t + CNN_MATMUL_GROUP;
-                            CNN_FN(pack_a)(p, rows, count, t, end, steps, a, packed_a);
+                            CNN_FN(pack_a)(p, tiles, t, end, steps, a, packed_a);
                             packed = packed_a;
                         }
                         a = packed;
@@ -314,17 +298,32 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                         job.a_row = 1;
                         job.a_col = height;
                     }
-                    for (int64_t j = 0; j < cols; j += panel)
-                        CNN_FN(panel_f32)(
-                            &job, height, a, plan->pack_b ? b + j * steps : b + j,
-                            bias ? bias + (nb + j) * p->bias_col : NULL,
-                            p->c + i * p->c_row + nb + j,
-                            cols - j < panel ? cols - j : panel);
+                    float *c = p->c + i * p->c_row + nb;
+                    const float *b_at = b, *bias_at = bias;
+                    if (bias)
+                        bias_at += nb * p->bias_col;
+                    for (int64_t left = cols; left > 0; left -= panel) {
+                        if (left >= panel)
+                            tile(&job, a, b_at, bias_at, c, panel);
+                        else
+                            CNN_FN(last_panel)(&job, height, a, b_at, bias_at, c, left);
+                        b_at += plan->panels ? panel * steps : panel;
+                        c += panel;
+                        if (bias)
+                            bias_at += panel * p->bias_col;
+                    }
                     i += height;
+                    if (epilogue == 1 && last &&
+                        (t == t1 - 1 || (i - done) * cols >= CNN_EPILOGUE_SIZE)) {
+                        CNN_FN(epilogue)(p, done, i, nb, nb + cols);
+                        done = i;
+                    }
                 }
                 k0 += steps;
             } while (k0 < p->k);
             i0 = i;
         }
     }
+    if (epilogue == 2)
+        CNN_FN(epilogue)(p, m0, m1, n0, n1);
 }

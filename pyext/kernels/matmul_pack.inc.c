@@ -4,76 +4,6 @@
  * panel[k * width + w]. Missing columns of B are zero; what they compute is discarded.
  */
 
-/* Halves of two vectors interleaved within every four lanes, and a vector from or to the
- * four floats at p, at p + stride, ... */
-#if CNN_VLEN == 16
-#define CNN_ZIP_LOW(x, y) (v_f32) _mm512_unpacklo_ps((__m512)(x), (__m512)(y))
-#define CNN_ZIP_HIGH(x, y) (v_f32) _mm512_unpackhi_ps((__m512)(x), (__m512)(y))
-CNN_INLINE v_f32 CNN_FN(load_quads)(const float *p, int64_t stride) {
-    __m512 x = _mm512_castps128_ps512(_mm_loadu_ps(p));
-    x = _mm512_insertf32x4(x, _mm_loadu_ps(p + stride), 1);
-    x = _mm512_insertf32x4(x, _mm_loadu_ps(p + 2 * stride), 2);
-    return (v_f32)_mm512_insertf32x4(x, _mm_loadu_ps(p + 3 * stride), 3);
-}
-CNN_INLINE void CNN_FN(store_quads)(float *p, int64_t stride, v_f32 x) {
-    _mm_storeu_ps(p, _mm512_castps512_ps128((__m512)x));
-    _mm_storeu_ps(p + stride, _mm512_extractf32x4_ps((__m512)x, 1));
-    _mm_storeu_ps(p + 2 * stride, _mm512_extractf32x4_ps((__m512)x, 2));
-    _mm_storeu_ps(p + 3 * stride, _mm512_extractf32x4_ps((__m512)x, 3));
-}
-#elif CNN_VLEN == 8
-#define CNN_ZIP_LOW(x, y) (v_f32) _mm256_unpacklo_ps((__m256)(x), (__m256)(y))
-#define CNN_ZIP_HIGH(x, y) (v_f32) _mm256_unpackhi_ps((__m256)(x), (__m256)(y))
-CNN_INLINE v_f32 CNN_FN(load_quads)(const float *p, int64_t stride) {
-    __m256 x = _mm256_castps128_ps256(_mm_loadu_ps(p));
-    return (v_f32)_mm256_insertf128_ps(x, _mm_loadu_ps(p + stride), 1);
-}
-CNN_INLINE void CNN_FN(store_quads)(float *p, int64_t stride, v_f32 x) {
-    _mm_storeu_ps(p, _mm256_castps256_ps128((__m256)x));
-    _mm_storeu_ps(p + stride, _mm256_extractf128_ps((__m256)x, 1));
-}
-#else
-#if defined(__SSE2__)
-#define CNN_ZIP_LOW(x, y) (v_f32) _mm_unpacklo_ps((__m128)(x), (__m128)(y))
-#define CNN_ZIP_HIGH(x, y) (v_f32) _mm_unpackhi_ps((__m128)(x), (__m128)(y))
-#elif CNN_HAVE_FMA
-#define CNN_ZIP_LOW(x, y) (v_f32) vzip1q_f32((float32x4_t)(x), (float32x4_t)(y))
-#define CNN_ZIP_HIGH(x, y) (v_f32) vzip2q_f32((float32x4_t)(x), (float32x4_t)(y))
-#else
-#define CNN_ZIP_LOW(x, y) ((v_f32){(x)[0], (y)[0], (x)[1], (y)[1]})
-#define CNN_ZIP_HIGH(x, y) ((v_f32){(x)[2], (y)[2], (x)[3], (y)[3]})
-#endif
-CNN_INLINE v_f32 CNN_FN(load_quads)(const float *p, int64_t stride) {
-    (void)stride;
-    return v_load(p);
-}
-CNN_INLINE void CNN_FN(store_quads)(float *p, int64_t stride, v_f32 x) {
-    (void)stride;
-    v_store(p, x);
-}
-#endif
-
-/* Transpose blocks of 4 x 4, which lie `block` apart, side by side: four rows,
- * `from_row` apart, become the four vectors out. */
-CNN_INLINE void CNN_FN(transpose_blocks)(const float *from, int64_t from_row,
-                                         int64_t block, v_f32 out[4]) {
-    v_f32 a = CNN_FN(load_quads)(from, block);
-    v_f32 b = CNN_FN(load_quads)(from + from_row, block);
-    v_f32 c = CNN_FN(load_quads)(from + 2 * from_row, block);
-    v_f32 d = CNN_FN(load_quads)(from + 3 * from_row, block);
-    v_f32 ac_low = CNN_ZIP_LOW(a, c), ac_high = CNN_ZIP_HIGH(a, c); /* a0 c0 a1 c1 */
-    v_f32 bd_low = CNN_ZIP_LOW(b, d), bd_high = CNN_ZIP_HIGH(b, d);
-    out[0] = CNN_ZIP_LOW(ac_low, bd_low);
-    out[1] = CNN_ZIP_HIGH(ac_low, bd_low);
-    out[2] = CNN_ZIP_LOW(ac_high, bd_high);
-    out[3] = CNN_ZIP_HIGH(ac_high, bd_high);
-}
-
-/* out[j][i] = from[i * from_row + j] for j in 0..3, i in 0..CNN_VLEN-1 */
-CNN_INLINE void CNN_FN(transpose)(const float *from, int64_t from_row, v_f32 out[4]) {
-    CNN_FN(transpose_blocks)(from, from_row, 4 * from_row, out);
-}
-
 /* to[k * width + i] = from[i * from_row + k] for i in 0..3 */
 static void CNN_FN(pack_four)(int64_t steps, const float *from, int64_t from_row,
                               float *to, int64_t width) {
@@ -101,17 +31,18 @@ static void CNN_FN(pack_strided)(int64_t count, int64_t steps, const float *x,
             const float *from = x + w * x_row;
             float *to = panel + w;
             int64_t k = 0;
-            for (; k + 4 <= steps; k += 4, to += 4 * width) {
+            while (steps >= 4 && k < steps) {
+                k = k + 4 <= steps ? k : steps - 4; /* the last four overlap */
                 v_f32 out[4];
                 CNN_FN(transpose)(from + k, x_row, out);
-                v_store(to, out[0]);
-                v_store(to + width, out[1]);
-                v_store(to + 2 * width, out[2]);
-                v_store(to + 3 * width, out[3]);
+                CNN_UNROLL(4)
+                for (int i = 0; i < 4; i++)
+                    v_store(to + (k + i) * width, out[i]);
+                k += 4;
             }
-            for (; k < steps; k++, to += width)
+            for (; k < steps; k++)
                 for (int i = 0; i < CNN_VLEN; i++)
-                    to[i] = from[i * x_row + k];
+                    to[k * width + i] = from[i * x_row + k];
         }
         for (; w + 4 <= count; w += 4)
             CNN_FN(pack_four)(steps, x + w * x_row, x_row, panel + w, width);
@@ -139,14 +70,6 @@ static void CNN_FN(pack_strided)(int64_t count, int64_t steps, const float *x,
             for (int64_t w = 0; w < count; w++)
                 panel[k * width + w] = x[w * x_row + k * x_col];
     }
-}
-
-/* Rows of `count` contiguous floats (the right edge of a matrix). */
-static void CNN_FN(copy_rows)(int64_t rows, int64_t count, const float *from,
-                              int64_t from_row, float *to, int64_t to_row) {
-    for (int64_t i = 0; i < rows; i++, from += from_row, to += to_row)
-        for (int64_t j = 0; j < count; j += CNN_VLEN)
-            v_store_n(to + j, v_load_n(from + j, count - j), count - j);
 }
 
 /* Columns of B in panels of `width`; b points at (k0, n0). Eight rows at a time, so that

@@ -11,23 +11,30 @@
 #else
 #define CNN_KEEP(x) (void)(x)
 #endif
+/* ... and makes a second copy of the loop for a_col == 1. */
+#define CNN_HOLD(pointer) __asm__("" : "+r"(pointer))
 /* Rows of B to fetch ahead: unpacked rows lie too far apart for the hardware. */
 #define CNN_MATMUL_AHEAD 8
 
 typedef struct {
-    int64_t steps;       /* of this chunk */
-    int64_t whole_steps; /* of these, how many rows of B allow a load past the edge */
+    int64_t steps; /* of this chunk */
     int64_t a_row, a_col, b_row, c_row;
-    const float *tail;   /* the other rows of B, zero padded */
     int64_t bias_col;
-    int first;           /* first chunk: c is written, not added to */
-    cnn_activation activation; /* CNN_LINEAR unless this is the last chunk */
+    int first; /* first chunk: c is written, not added to */
+    int relu, relu_grad; /* after the last chunk */
+    uintptr_t saved_at; /* address of an element of saved minus that of c */
 } CNN_FN(tile_job);
 
-/* The end of a chunk: add to the chunks before; after the last, bias and activation. */
-CNN_INLINE void CNN_FN(finish)(const int rows, const int vectors,
+CNN_INLINE const float *CNN_FN(saved_for)(const CNN_FN(tile_job) * job, const float *c) {
+    return (const float *)((uintptr_t)c + job->saved_at);
+}
+
+/* The end of a chunk: add to the chunks before; after the last, bias, relu or its
+ * gradient. Of the last vector of a row, `part` lanes belong to c, all if not `edge`. */
+CNN_INLINE void CNN_FN(finish)(const int rows, const int vectors, const int edge,
                                const CNN_FN(tile_job) * job, v_f32 acc[][16],
-                               const float *bias, float *out, int64_t out_row) {
+                               const float *bias, float *c, int64_t part) {
+#define CNN_LANES_OF(j) (edge && (j) == vectors - 1 ? part : CNN_VLEN)
     CNN_UNROLL(16)
     for (int i = 0; i < rows; i++) {
         CNN_UNROLL(16)
@@ -39,19 +46,22 @@ CNN_INLINE void CNN_FN(finish)(const int rows, const int vectors,
         for (int i = 0; i < rows; i++) {
             CNN_UNROLL(16)
             for (int j = 0; j < vectors; j++)
-                acc[i][j] = v_load(out + i * out_row + j * CNN_VLEN) + acc[i][j];
+                acc[i][j] = v_load_n(c + i * job->c_row + j * CNN_VLEN, CNN_LANES_OF(j)) +
+                            acc[i][j];
         }
     }
     if (bias) {
         CNN_UNROLL(16)
         for (int j = 0; j < vectors; j++) {
-            const v_f32 bv = job->bias_col ? v_load(bias + j * CNN_VLEN) : v_set(*bias);
+            const v_f32 bv = job->bias_col
+                                 ? v_load_n(bias + j * CNN_VLEN, CNN_LANES_OF(j))
+                                 : v_set(*bias);
             CNN_UNROLL(16)
             for (int i = 0; i < rows; i++)
                 acc[i][j] = acc[i][j] + bv;
         }
     }
-    if (job->activation == CNN_RELU) {
+    if (job->relu) {
         CNN_UNROLL(16)
         for (int i = 0; i < rows; i++) {
             CNN_UNROLL(16)
@@ -59,39 +69,34 @@ CNN_INLINE void CNN_FN(finish)(const int rows, const int vectors,
                 acc[i][j] = v_relu(acc[i][j]);
         }
     }
+    if (job->relu_grad) {
+        const float *saved = CNN_FN(saved_for)(job, c);
+        CNN_UNROLL(16)
+        for (int i = 0; i < rows; i++) {
+            CNN_UNROLL(16)
+            for (int j = 0; j < vectors; j++)
+                acc[i][j] = v_relu_grad(
+                    acc[i][j],
+                    v_load_n(saved + i * job->c_row + j * CNN_VLEN, CNN_LANES_OF(j)));
+        }
+    }
     CNN_UNROLL(16)
     for (int i = 0; i < rows; i++) {
         CNN_UNROLL(16)
         for (int j = 0; j < vectors; j++)
-            v_store(out + i * out_row + j * CNN_VLEN, acc[i][j]);
+            v_store_n(c + i * job->c_row + j * CNN_VLEN, acc[i][j], CNN_LANES_OF(j));
     }
-    if (job->activation > CNN_RELU) /* the tile still lies in L1 */
-        CNN_FN(activate)(job->activation, rows, vectors * CNN_VLEN, out, out_row);
+#undef CNN_LANES_OF
 }
 
-/* c (rows, cols) from a (rows, steps) and b (steps, vectors * CNN_VLEN), both `at`
- * columns into the panel that bias and tail belong to. Only the first
- * vectors * CNN_VLEN of cols are computed. */
-CNN_INLINE void CNN_FN(tile)(const int rows, const int vectors,
-                             const CNN_FN(tile_job) * job, int64_t at, const float *a,
-                             const float *b, const float *bias, float *c, int64_t cols) {
-    const int width = vectors * CNN_VLEN;
-    float edge[CNN_MATMUL_ACCUMULATORS * CNN_VLEN], edge_bias[16 * CNN_VLEN];
-    v_f32 acc[CNN_MATMUL_ROWS][16];
-    const int over_edge = cols < width;
-    if (bias)
-        bias += at * job->bias_col;
-    float *out = c;
-    int64_t out_row = job->c_row;
-    if (over_edge) { /* work on a copy */
-        out = edge;
-        out_row = width;
-        if (!job->first)
-            CNN_FN(copy_rows)(rows, cols, c, job->c_row, edge, width);
-        if (bias && job->bias_col)
-            bias = memcpy(edge_bias, bias, (size_t)cols * sizeof(float));
-    }
+/* ---- tiles ---------------------------------------------------------------------- */
 
+/* c (rows, vectors * CNN_VLEN) from a (rows, steps) and b (steps, vectors * CNN_VLEN);
+ * at the right edge of the matrix the last vector has only `part` columns. */
+CNN_INLINE void CNN_FN(tile)(const int rows, const int vectors, const int edge,
+                             const CNN_FN(tile_job) * job, const float *a,
+                             const float *b, const float *bias, float *c, int64_t part) {
+    v_f32 acc[CNN_MATMUL_ROWS][16];
     CNN_UNROLL(16)
     for (int i = 0; i < rows; i++) {
         CNN_UNROLL(16)
@@ -107,42 +112,34 @@ CNN_INLINE void CNN_FN(tile)(const int rows, const int vectors,
     for (int g = 0; 3 * g < rows; g++)
         row[g] = (const char *)a + 3 * g * a_row;
 
-    int64_t b_row = job->b_row;
-    int64_t whole = over_edge ? job->whole_steps : job->steps;
-    for (int64_t left = whole, rest = job->steps - whole;;) {
-        const int64_t ahead = CNN_MATMUL_AHEAD * b_row;
-        CNN_UNROLL(1)
-        for (; left > 0; left--) {
-            v_f32 bv[16];
+    const int64_t b_row = job->b_row, ahead = CNN_MATMUL_AHEAD * b_row;
+    CNN_UNROLL(1)
+    for (int64_t left = job->steps; left > 0; left--) {
+        v_f32 bv[16];
+        CNN_UNROLL(16)
+        for (int j = 0; j < vectors; j++) {
+            bv[j] = edge && j == vectors - 1 ? v_load_part(b + j * CNN_VLEN, part)
+                                             : v_load(b + j * CNN_VLEN);
+            if (j * CNN_VLEN % 16 == 0)
+                __builtin_prefetch(b + ahead + j * CNN_VLEN);
+        }
+        CNN_UNROLL(16)
+        for (int i = 0; i < rows; i++) {
+            const v_f32 av = v_set(*(const float *)(row[i / 3] + i % 3 * a_row));
             CNN_UNROLL(16)
             for (int j = 0; j < vectors; j++) {
-                bv[j] = v_load(b + j * CNN_VLEN);
-                if (j * CNN_VLEN % 16 == 0)
-                    __builtin_prefetch(b + ahead + j * CNN_VLEN);
+                acc[i][j] = v_fma(av, bv[j], acc[i][j]);
+                CNN_KEEP(acc[i][j]);
             }
-            CNN_UNROLL(16)
-            for (int i = 0; i < rows; i++) {
-                const v_f32 av = v_set(*(const float *)(row[i / 3] + i % 3 * a_row));
-                CNN_UNROLL(16)
-                for (int j = 0; j < vectors; j++)
-                    acc[i][j] = v_fma(av, bv[j], acc[i][j]);
-            }
-            CNN_UNROLL(16)
-            for (int g = 0; 3 * g < rows; g++)
-                row[g] += a_col;
-            b += b_row;
         }
-        if (rest == 0)
-            break;
-        left = rest;
-        rest = 0;
-        b = job->tail + at;
-        b_row = CNN_MATMUL_TAIL_WIDTH;
+        CNN_UNROLL(16)
+        for (int g = 0; 3 * g < rows; g++) {
+            row[g] += a_col;
+            CNN_HOLD(row[g]);
+        }
+        b += b_row;
     }
-
-    CNN_FN(finish)(rows, vectors, job, acc, bias, out, out_row);
-    if (over_edge)
-        CNN_FN(copy_rows)(rows, cols, edge, width, c, job->c_row);
+    CNN_FN(finish)(rows, vectors, edge, job, acc, bias, c, part);
 }
 
 /* One row of A against `vectors` vectors of columns of B that are contiguous along K
@@ -174,5 +171,5 @@ CNN_INLINE void CNN_FN(dots)(const int vectors, const CNN_FN(tile_job) * job,
             acc[0][j] = v_fma(v_set(a[k * job->a_col]), v_load(column), acc[0][j]);
         }
     }
-    CNN_FN(finish)(1, vectors, job, acc, bias, c, 0);
+    CNN_FN(finish)(1, vectors, 0, job, acc, bias, c, CNN_VLEN);
 }

@@ -9,7 +9,8 @@ static void CNN_FN(sum_f32)(int64_t rows, int64_t n, const float *x, float *y) {
 }
 
 /* Extremes: NaN if the row has one, as in NumPy.  n >= 1. */
-#define CNN_DEFINE_EXTREME(row, kernel, column, vector_op, scalar_op, tree, neutral) \
+#define CNN_DEFINE_EXTREME(row, kernel, column, vector_op, scalar_op, tree, neutral, \
+                           fold)                                                     \
     static float CNN_FN(row)(int64_t n, const float *x) {                            \
         const v_f32 none = v_set(neutral);                                           \
         if (n <= 2 * CNN_VLEN) {                                                     \
@@ -47,7 +48,13 @@ static void CNN_FN(sum_f32)(int64_t rows, int64_t n, const float *x, float *y) {
         return extreme;                                                              \
     }                                                                                \
     static void CNN_FN(kernel)(int64_t rows, int64_t n, const float *x, float *y) {  \
-        for (int64_t r = 0; r < rows; r++) y[r] = CNN_FN(row)(n, x + r * n);         \
+        int64_t r = 0;                                                               \
+        CNN_FOR_TILES(rows, n, r) {                                                  \
+            v_f32 c[CNN_SHORT];                                                      \
+            CNN_FN(tile_load)(n, x + r * n, c);                                      \
+            v_store(y + r, fold(n, c));                                              \
+        }                                                                            \
+        for (; r < rows; r++) y[r] = CNN_FN(row)(n, x + r * n);                      \
     }                                                                                \
     static void CNN_FN(column)(int64_t rows, int64_t cols, const float *x,           \
                                int64_t x_row, float *y) {                            \
@@ -61,9 +68,9 @@ static void CNN_FN(sum_f32)(int64_t rows, int64_t n, const float *x, float *y) {
         }                                                                            \
     }
 CNN_DEFINE_EXTREME(cnn_row_max, max_f32, column_max_f32, v_maximum, cnn_max1,
-                   cnn_tree_max, -__builtin_inff())
+                   cnn_tree_max, -__builtin_inff(), cnn_tile_max)
 CNN_DEFINE_EXTREME(cnn_row_min, min_f32, column_min_f32, v_minimum, cnn_min1,
-                   cnn_tree_min, __builtin_inff())
+                   cnn_tree_min, __builtin_inff(), cnn_tile_min)
 
 /* first place of `wanted` in x, or of the first NaN if it is NaN */
 CNN_INLINE int64_t cnn_find(int64_t n, const float *x, float wanted) {
@@ -79,14 +86,59 @@ CNN_INLINE int64_t cnn_find(int64_t n, const float *x, float wanted) {
     return i;
 }
 
-static void CNN_FN(argmax_f32)(int64_t rows, int64_t n, const float *x, int64_t *y) {
-    for (int64_t r = 0; r < rows; r++, x += n) {
-        y[r] = cnn_find(n, x, CNN_FN(cnn_row_max)(n, x));
+/* the same in every row of a tile */
+CNN_INLINE void cnn_tile_find(int64_t n, const v_f32 *c, v_f32 wanted, int64_t *y) {
+    v_f32 place = v_zero();
+    for (int64_t j = n - 1; j >= 0; j--) {
+        place = v_select(v_eq(c[j], wanted) | v_is_nan(c[j]), v_set((float)j), place);
     }
+    const v_i32 index = __builtin_convertvector(place, v_i32);
+    CNN_UNROLL(16) for (int i = 0; i < CNN_VLEN; i++) y[i] = index[i];
 }
 
-static void CNN_FN(argmin_f32)(int64_t rows, int64_t n, const float *x, int64_t *y) {
-    for (int64_t r = 0; r < rows; r++, x += n) {
-        y[r] = cnn_find(n, x, CNN_FN(cnn_row_min)(n, x));
+#define CNN_DEFINE_INDEX(kernel, row, fold)                                          \
+    static void CNN_FN(kernel)(int64_t rows, int64_t n, const float *x, int64_t *y) { \
+        int64_t r = 0;                                                               \
+        CNN_FOR_TILES(rows, n, r) {                                                  \
+            v_f32 c[CNN_SHORT];                                                      \
+            CNN_FN(tile_load)(n, x + r * n, c);                                      \
+            cnn_tile_find(n, c, fold(n, c), y + r);                                  \
+        }                                                                            \
+        for (; r < rows; r++) {                                                      \
+            y[r] = cnn_find(n, x + r * n, CNN_FN(row)(n, x + r * n));                \
+        }                                                                            \
     }
-}
+CNN_DEFINE_INDEX(argmax_f32, cnn_row_max, cnn_tile_max)
+CNN_DEFINE_INDEX(argmin_f32, cnn_row_min, cnn_tile_min)
+
+/* Rows are walked in order over a block of columns, whose extremes so far and their
+ * places stay in the cache. Fewer and fewer rows have a new one. */
+#define CNN_INDEX_BLOCK 1024
+#define CNN_DEFINE_COLUMN_INDEX(kernel, beats)                                       \
+    static void CNN_FN(kernel)(int64_t rows, int64_t cols, const float *x,           \
+                               int64_t x_row, int64_t *y) {                          \
+        float best[CNN_INDEX_BLOCK];                                                 \
+        int32_t place[CNN_INDEX_BLOCK];                                              \
+        for (; cols > 0; cols -= CNN_INDEX_BLOCK, x += CNN_INDEX_BLOCK) {            \
+            const int64_t width = cols < CNN_INDEX_BLOCK ? cols : CNN_INDEX_BLOCK;   \
+            memset(place, 0, sizeof place);                                          \
+            CNN_FOR_VECTORS(width, v_store(best + i, v_load_n(x + i, k)))            \
+            for (int64_t r = 1; r < rows; r++) {                                     \
+                const float *row = x + r * x_row;                                    \
+                CNN_FOR_VECTORS(width, {                                             \
+                    const v_f32 v = v_load_n(row + i, k), b = v_load(best + i);      \
+                    v_mask wins = beats | v_is_nan(v);                               \
+                    if (v_any(wins)) {                                               \
+                        const v_f32 here = v_from_bits(v_set_i((int32_t)r));         \
+                        const v_f32 old = v_from_bits(v_load_i(place + i));          \
+                        wins = wins & v_eq(b, b); /* the first NaN stays */          \
+                        v_store(best + i, v_select(wins, v, b));                     \
+                        v_store_i(place + i, v_bits(v_select(wins, here, old)));     \
+                    }                                                                \
+                })                                                                   \
+            }                                                                        \
+            for (int64_t i = 0; i < width; i++) *y++ = place[i];                     \
+        }                                                                            \
+    }
+CNN_DEFINE_COLUMN_INDEX(column_argmax_f32, v_lt(b, v))
+CNN_DEFINE_COLUMN_INDEX(column_argmin_f32, v_lt(v, b))

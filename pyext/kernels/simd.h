@@ -48,6 +48,7 @@ typedef v_i32 v_mask; /* 0 or -1 */
 CNN_INLINE v_f32 v_load(const float *p) { return *(const v_f32_any *)p; }
 CNN_INLINE void v_store(float *p, v_f32 x) { *(v_f32_any *)p = x; }
 CNN_INLINE v_i32 v_load_i(const int32_t *p) { return *(const v_i32_any *)p; }
+CNN_INLINE void v_store_i(int32_t *p, v_i32 x) { *(v_i32_any *)p = x; }
 CNN_INLINE v_f32 v_zero(void) { return (v_f32){0}; }
 CNN_INLINE v_f32 v_set(float x) { return x - (v_f32){0}; }
 CNN_INLINE v_i32 v_set_i(int32_t x) { return x - (v_i32){0}; }
@@ -187,7 +188,8 @@ CNN_INLINE v_f32 v_select(v_mask m, v_f32 a, v_f32 b) {
 }
 CNN_INLINE v_f32 v_load_part(const float *p, int64_t n) {
     v_f32 x = {0};
-    for (int64_t j = 0; j < n; j++) x[j] = p[j];
+    if (n & 2) memcpy(&x, p, 8);
+    if (n & 1) x[n & 2] = p[n & 2];
     return x;
 }
 CNN_INLINE void v_store_part(float *p, v_f32 x, int64_t n) {
@@ -195,6 +197,24 @@ CNN_INLINE void v_store_part(float *p, v_f32 x, int64_t n) {
 }
 
 #endif
+#endif
+
+/* a store to an aligned address that passes by the caches; v_stream_end comes after the
+ * last one */
+#if defined(__SSE2__)
+CNN_INLINE void v_stream(float *p, v_f32 x) {
+#if CNN_VLEN == 16
+    _mm512_stream_ps(p, (__m512)x);
+#elif CNN_VLEN == 8
+    _mm256_stream_ps(p, (__m256)x);
+#else
+    _mm_stream_ps(p, (__m128)x);
+#endif
+}
+CNN_INLINE void v_stream_end(void) { _mm_sfence(); }
+#else
+CNN_INLINE void v_stream(float *p, v_f32 x) { v_store(p, x); }
+CNN_INLINE void v_stream_end(void) {}
 #endif
 
 /* ---- the same on every instruction set ---- */
@@ -216,10 +236,10 @@ CNN_INLINE v_f32 v_keep(v_f32 x, int64_t n) {
 }
 /* NaN if either is NaN, as NumPy's maximum and minimum */
 CNN_INLINE v_f32 v_maximum(v_f32 a, v_f32 b) {
-    return v_select(v_lt(b, a) | v_is_nan(a), a, b);
+    return v_select(v_is_nan(a), a, v_max(a, b));
 }
 CNN_INLINE v_f32 v_minimum(v_f32 a, v_f32 b) {
-    return v_select(v_lt(a, b) | v_is_nan(a), a, b);
+    return v_select(v_is_nan(a), a, v_min(a, b));
 }
 /* round to nearest even, |x| < 2^22 */
 CNN_INLINE v_f32 v_rint(v_f32 x) { return (x + 12582912.0f) - 12582912.0f; }

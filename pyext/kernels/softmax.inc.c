@@ -1,9 +1,9 @@
-/* softmax, log_softmax and their gradients, row by row. */
+/* softmax, log_softmax and their gradients: short rows in tiles, others row by row. */
 
 /* y = exp(x - top) */
 #define CNN_STEP(acc, i, k)                                                          \
     {                                                                                \
-        v_f32 e = v_exp_low(v_load_n(x + (i), k) - shift);                           \
+        v_f32 e = v_exp_neg(v_load_n(x + (i), k) - shift);                           \
         v_store_n(y + (i), e, k);                                                    \
         acc = acc + v_keep(e, k);                                                    \
     }
@@ -13,7 +13,7 @@ CNN_DEFINE_ROW_SUM_HEAVY(cnn_row_exp,
 
 /* the same sum without the array */
 #define CNN_STEP(acc, i, k)                                                          \
-    acc = acc + v_keep(v_exp_low(v_load_n(x + (i), k) - shift), k)
+    acc = acc + v_keep(v_exp_neg(v_load_n(x + (i), k) - shift), k)
 CNN_DEFINE_ROW_SUM_HEAVY(cnn_row_sum_exp, (int64_t n, const float *x, v_f32 shift),
                          CNN_STEP)
 #undef CNN_STEP
@@ -25,19 +25,49 @@ CNN_DEFINE_ROW_SUM(cnn_row_dot, (int64_t n, const float *a, const float *b), CNN
 
 CNN_INLINE float cnn_log1(float x) { return v_log(v_set(x))[0]; }
 
+/* c = c - top by rows and exps = exp(c), one array or two; returns the sums of exps */
+CNN_INLINE v_f32 cnn_tile_exp(int64_t n, v_f32 *c, v_f32 *exps) {
+    const v_f32 top = cnn_tile_top(n, c);
+    for (int64_t j = 0; j < n; j++) {
+        c[j] = c[j] - top;
+        exps[j] = v_exp_neg(c[j]);
+    }
+    return cnn_tile_sum(n, exps);
+}
+
 static void CNN_FN(softmax_f32)(int64_t rows, int64_t n, const float *x, float *y) {
-    for (int64_t r = 0; r < rows; r++, x += n, y += n) {
-        const v_f32 shift = v_set(CNN_FN(cnn_row_max)(n, x));
-        const v_f32 scale = v_set(1.0f / CNN_FN(cnn_row_exp)(n, x, shift, y));
-        CNN_FOR_VECTORS(n, v_store_n(y + i, v_load_n(y + i, k) * scale, k))
+    int64_t r = 0;
+    CNN_FOR_TILES(rows, n, r) {
+        v_f32 c[CNN_SHORT];
+        CNN_FN(tile_load)(n, x + r * n, c);
+        const v_f32 scale = 1.0f / cnn_tile_exp(n, c, c);
+        for (int64_t j = 0; j < n; j++) c[j] = c[j] * scale;
+        CNN_FN(tile_store)(n, c, y + r * n);
+    }
+    for (; r < rows; r++) {
+        const float *from = x + r * n;
+        float *to = y + r * n;
+        const v_f32 shift = v_set(CNN_FN(cnn_row_max)(n, from));
+        const v_f32 scale = v_set(1.0f / CNN_FN(cnn_row_exp)(n, from, shift, to));
+        CNN_FOR_VECTORS(n, v_store_n(to + i, v_load_n(to + i, k) * scale, k))
     }
 }
 
 static void CNN_FN(log_softmax_f32)(int64_t rows, int64_t n, const float *x, float *y) {
-    for (int64_t r = 0; r < rows; r++, x += n, y += n) {
-        const v_f32 shift = v_set(CNN_FN(cnn_row_max)(n, x));
-        const v_f32 lse = v_set(cnn_log1(CNN_FN(cnn_row_sum_exp)(n, x, shift)));
-        CNN_FOR_VECTORS(n, v_store_n(y + i, v_load_n(x + i, k) - shift - lse, k))
+    int64_t r = 0;
+    CNN_FOR_TILES(rows, n, r) {
+        v_f32 c[CNN_SHORT], exps[CNN_SHORT];
+        CNN_FN(tile_load)(n, x + r * n, c);
+        const v_f32 lse = v_log(cnn_tile_exp(n, c, exps));
+        for (int64_t j = 0; j < n; j++) c[j] = c[j] - lse;
+        CNN_FN(tile_store)(n, c, y + r * n);
+    }
+    for (; r < rows; r++) {
+        const float *from = x + r * n;
+        float *to = y + r * n;
+        const v_f32 shift = v_set(CNN_FN(cnn_row_max)(n, from));
+        const v_f32 lse = v_set(cnn_log1(CNN_FN(cnn_row_sum_exp)(n, from, shift)));
+        CNN_FOR_VECTORS(n, v_store_n(to + i, v_load_n(from + i, k) - shift - lse, k))
     }
 }
 

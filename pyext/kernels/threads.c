@@ -336,7 +336,7 @@ void cnn_set_num_threads(int n) {
 static int affinity_cpus(void) {
 #if defined(__linux__)
     /* The kernel's mask may be wider than cpu_set_t: grow until it fits. */
-    for (int size = 1024; size <= 1 << 20; size *= 2) {
+    for (size_t size = 1024; size <= (size_t)1 << 20; size *= 2) {
         cpu_set_t *set = CPU_ALLOC(size);
         if (!set)
             break;

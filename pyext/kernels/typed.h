@@ -152,7 +152,6 @@ typedef enum {
     CNN_OP_LOGICAL_AND,
     CNN_OP_LOGICAL_OR,
     CNN_OP_LOGICAL_XOR,
-    CNN_OP_POWER,
     CNN_OP_MAXIMUM,
     CNN_OP_MINIMUM,
     CNN_OP_FLOOR_DIVIDE,
@@ -206,11 +205,9 @@ CNN_QUOTIENTS(i64, int64_t, uint64_t)
 /* What only floats have. */
 static inline void cnn_special_f32(cnn_typed_op op, int64_t n, const float *a,
                                    int64_t sa, const float *b, int64_t sb, void *y) {
+    (void)b;
+    (void)sb;
     switch (op) {
-    case CNN_OP_POWER: /* rounded correctly but for rare ties */
-        if (sb == 0 && n > 0 && b[0] == 2)
-            CNN_LOOP(float, a[i * sa] * a[i * sa]);
-        CNN_LOOP(float, pow((double)a[i * sa], (double)b[i * sb]));
     case CNN_OP_ISNAN:
         CNN_LOOP(uint8_t, a[i * sa] != a[i * sa]);
     case CNN_OP_ISINF:

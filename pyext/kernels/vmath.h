@@ -9,7 +9,7 @@
  *   v_log             0.90       0.95
  *   v_log1p           1.50       1.60
  *   v_tanh            1.40       1.40
- *   v_sigmoid         2.00       2.05
+ *   v_sigmoid         1.65       1.65
  *   v_erf             1.05       1.20
  *   v_softplus        1.90       1.90
  *
@@ -51,20 +51,37 @@ CNN_INLINE v_f32 v_exp_sum(v_f32 r) {
     return v_fma(v_fma(v_exp_poly(r), r, v_set(1.0f)), r, v_set(1.0f));
 }
 
-/* exp for |x| <= 80 or NaN */
-CNN_INLINE v_f32 v_exp_mid(v_f32 x) {
-    v_f32 n;
-    v_i32 k;
-    v_f32 r = v_exp_reduce(x, &n, &k);
-    return v_exp_sum(r) * v_pow2(k);
+/* p and *scale = 2^(n + shift), where exp(x) = p 2^n */
+CNN_INLINE v_f32 v_exp_parts(v_f32 x, int shift, v_f32 *n, v_f32 *scale) {
+    /* n + 127 + shift stands in the last bits of t: the exponent of the scale */
+    const float magic = CNN_ROUND_MAGIC + 127.0f + (float)shift;
+    v_f32 t = v_fma(x, v_set(CNN_LOG2E), v_set(magic));
+    *n = t - magic;
+    *scale = v_from_bits(v_bits(t) << 23);
+    v_f32 r = v_fma(*n, v_set(-CNN_LN2_HI), x);
+    return v_exp_sum(v_fma(*n, v_set(-CNN_LN2_LO), r));
 }
 
-/* exp for x <= 89 or NaN: no test for overflow */
-CNN_INLINE v_f32 v_exp_low(v_f32 x) {
+/* exp for |x| <= 80 or NaN */
+CNN_INLINE v_f32 v_exp_mid(v_f32 x) {
+    v_f32 n, scale, p = v_exp_parts(x, 0, &n, &scale);
+    return p * scale;
+}
+
+/* exp for x <= 0 or NaN */
+CNN_INLINE v_f32 v_exp_neg(v_f32 x) {
+    v_f32 n, scale, p = v_exp_parts(v_max(v_set(-104.0f), x), 64, &n, &scale);
+#if CNN_VLEN == 16
+    return (v_f32)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
+    return p * scale * 0x1p-64f; /* 2^n itself may not be a float */
+#endif
+}
+
+CNN_INLINE v_f32 v_exp(v_f32 x) {
     v_f32 n;
     v_i32 k;
-    x = v_max(v_set(-104.0f), x);
-    v_f32 r = v_exp_reduce(x, &n, &k);
+    v_f32 r = v_exp_reduce(v_max(v_set(-104.0f), v_min(v_set(89.0f), x)), &n, &k);
     v_f32 p = v_exp_sum(r);
 #if CNN_VLEN == 16
     return (v_f32)_mm512_scalef_ps((__m512)p, (__m512)n);
@@ -73,8 +90,6 @@ CNN_INLINE v_f32 v_exp_low(v_f32 x) {
     return p * v_pow2(half) * v_pow2(k - half);
 #endif
 }
-
-CNN_INLINE v_f32 v_exp(v_f32 x) { return v_exp_low(v_min(v_set(89.0f), x)); }
 
 CNN_INLINE v_f32 v_expm1(v_f32 x) {
     v_f32 n;
@@ -88,12 +103,19 @@ CNN_INLINE v_f32 v_expm1(v_f32 x) {
     return v_select(v_lt(v_abs(x), v_set(0x1p-25f)), x, y + y);
 }
 
-/* 1 / (1 + exp(-x)) */
+/* 1 / (1 + exp(-x)): with exp(-|x|) = 2^n / p, the smaller half is 2^n / (2^n + p) */
 CNN_INLINE v_f32 v_sigmoid(v_f32 x) {
-    v_f32 e = v_exp_low(-v_abs(x)), d = e + 1.0f;
-    v_f32 y = v_select(v_lt(x, v_zero()), e, v_set(1.0f)) / d;
-    /* take back what rounding put into d: y (d - 1 - e) / d, 1/d = max(y, 1 - y) */
-    return v_fma(y * ((d - 1.0f) - e), v_max(y, 1.0f - y), y);
+    v_f32 c = v_max(v_set(-104.0f), -v_abs(x));
+    const float magic = CNN_ROUND_MAGIC + 127.0f + 64.0f;
+    v_f32 t = v_fma(c, v_set(CNN_LOG2E), v_set(magic)), n = t - magic;
+    v_f32 scale = v_from_bits(v_bits(t) << 23); /* 2^(n + 64) */
+    v_f32 r = v_fma(n, v_set(CNN_LN2_HI), -c);
+    r = v_fma(n, v_set(CNN_LN2_LO), r);
+    v_f32 p = v_fma(v_exp_poly(r), r, v_set(1.0f)); /* exp(r) = 1 + r p */
+    v_f32 e = scale * 0x1p-64f, base = 1.0f + e, lost = e - (base - 1.0f);
+    v_f32 d = base + v_fma(r, p, lost); /* 2^n + exp(r) */
+    v_f32 y = scale / d * 0x1p-64f;
+    return v_select(v_lt(x, v_zero()), y, 1.0f - y);
 }
 
 /* log(1 + f) + e ln2, 1 + f in [sqrt(1/2), sqrt(2)) */
@@ -154,7 +176,7 @@ CNN_INLINE v_f32 v_log1p(v_f32 x) {
 
 /* log(1 + exp(-|x|)), what softplus and the logits losses are made of */
 CNN_INLINE v_f32 v_log1p_exp_neg(v_f32 x) {
-    return v_log1p_inner(v_exp_low(-v_abs(x)));
+    return v_log1p_inner(v_exp_neg(-v_abs(x)));
 }
 
 CNN_INLINE v_f32 v_softplus(v_f32 x) {
@@ -169,8 +191,8 @@ CNN_INLINE v_f32 v_tanh(v_f32 x) {
     p = v_fma(p, s, v_set(0x1.110726p-3f));
     p = v_fma(p, s, v_set(-0x1.555532p-2f));
     p = v_fma(x * s, p, x);
-    v_f32 e = v_exp_mid(2.0f * v_min(v_set(10.0f), t));
-    v_f32 y = 1.0f - 2.0f / (e + 1.0f);
+    v_f32 n, scale, e = v_exp_parts(2.0f * v_min(v_set(10.0f), t), 0, &n, &scale);
+    v_f32 y = 1.0f - 2.0f / v_fma(e, scale, v_set(1.0f));
     return v_copysign(v_select(v_lt(t, v_set(0.625f)), p, y), x);
 }
 
@@ -214,7 +236,7 @@ CNN_INLINE v_f32 v_normal_tail(v_f32 x, v_f32 *bell) {
     p = v_fma(p, q, v_set(0x1.69cee6p-1f));
     v_f32 half = 0.5f * a, square = half * a;
     v_f32 lost = v_fma(half, a, -square); /* what rounding took from x^2 / 2 */
-    v_f32 e = v_exp_low(-square);
+    v_f32 e = v_exp_neg(-square);
     *bell = v_fma(-e, lost, e);
     return *bell * (p * u);
 }

@@ -120,3 +120,50 @@ def test_bias(rng):
             reference.bias_add(x, wrong)
     with pytest.raises(ValueError, match="bias_add"):
         reference.bias_add(np.zeros(()), np.zeros(()))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradient_by_projection(activation, rng):
+    from_input = activation in {
+        "leaky_relu", "gelu", "gelu_tanh", "silu", "hard_sigmoid", "softplus",
+        "softsign",
+    }  # fmt: skip
+    ct, kernel = rng.normal(size=(6, 3)), rng.normal(size=(4, 3))
+    x, direction = rng.normal(size=(6, 4)), rng.normal(size=(6, 4))
+    function, step = ACTIVATIONS[activation], 1e-6
+    saved = x if from_input else function(x)
+    gradient = reference.matmul_grad(ct, kernel, saved, activation, transpose_b=True)
+    slope = function(x + step * direction) - function(x - step * direction)
+    expected = np.sum((ct @ kernel.T) * slope) / (2 * step)
+    np.testing.assert_allclose(np.sum(gradient * direction), expected, rtol=1e-7)
+
+
+def test_gradient_parameters_and_errors(rng):
+    a, b, saved = (
+        rng.normal(size=(6, 3)),
+        rng.normal(size=(3, 4)),
+        rng.normal(size=(6, 4)),
+    )
+    for name in ("leaky_relu", "elu"):
+        gradient = getattr(reference, f"{name}_grad")
+        for parameter in (None, 0.6):
+            expected = gradient(a @ b, saved, *([parameter] if parameter else []))
+            result = reference.matmul_grad(a, b, saved, name, parameter)
+            np.testing.assert_allclose(result, expected, rtol=1e-13)
+    np.testing.assert_allclose(reference.matmul_grad(a, b, saved, "linear"), a @ b)
+    with pytest.raises(ValueError, match="tanh"):
+        reference.matmul_grad(a, b, saved, "tahn")
+    with pytest.raises(ValueError, match=r"\(6, 4\)"):
+        reference.matmul_grad(a, b, saved[:5], "tanh")
+
+
+@pytest.mark.parametrize("transpose_b", [False, True])
+def test_product_with_bias_gradient(transpose_b, rng):
+    x, ct = rng.normal(size=(7, 3)), rng.normal(size=(7, 4))
+    product, sums = reference.matmul_bias_gradient(
+        x, ct.T.copy() if transpose_b else ct, True, transpose_b
+    )
+    np.testing.assert_allclose(product, x.T @ ct, rtol=1e-13)
+    np.testing.assert_allclose(sums, ct.sum(axis=0), rtol=1e-13)
+    with pytest.raises(ValueError, match="two matrices"):
+        reference.matmul_bias_gradient(x[None], ct, True)

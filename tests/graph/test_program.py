@@ -14,10 +14,11 @@ if backend.name() != "compiled":
     pytest.skip("programs need the compiled backend", allow_module_level=True)
 
 from cnn_core.graph.program import Program, Spec, TraceError, compile_function, trace
+from cnn_core.graph.program.chains import Chain, fuse_chains
 from cnn_core.graph.program.passes import (
-    Chain,
-    fuse_chains,
+    PASSES,
     merge_equal,
+    optimize,
     remove_dead,
     simplify,
 )
@@ -174,16 +175,21 @@ def test_random_graphs_have_the_bits_of_eager(m, n, seed):
                     v.assign(fits[0] * 0.5 + v)
         return pool[-5:]
 
-    eager, traced = make(), make()
     x = rng.normal(size=(m, n)).astype("float32")
-    program = compile_function(lambda t: function(traced, t), Spec((m, n), "float32"))
-    for _ in range(2):
-        expected = function(eager, ops.convert_to_tensor(x))
-        results = program(x)
-        for a, b in zip(expected, results, strict=True):
-            assert_same_bits(a, b)
-        for a, b in zip(eager, traced, strict=True):
-            assert_same_bits(a, b)
+    for without in ((), [list(PASSES)[seed % len(PASSES)]]):
+        eager, traced = make(), make()
+        program = compile_function(
+            lambda t, traced=traced: function(traced, t),
+            Spec((m, n), "float32"),
+            without=without,
+        )
+        for _ in range(2):
+            expected = function(eager, ops.convert_to_tensor(x))
+            results = program(x)
+            for a, b in zip(expected, results, strict=True):
+                assert_same_bits(a, b)
+            for a, b in zip(eager, traced, strict=True):
+                assert_same_bits(a, b)
 
 
 # --- passes ---------------------------------------------------------------------------
@@ -209,13 +215,35 @@ def test_each_pass_shortens_a_step_and_no_pass_changes_it():
     )
 
 
-def test_without_fusing_the_bits_are_the_same():
-    fused, plain = Net(), Net()
-    x, y = normal(4, 20), RNG.integers(0, 5, 4).astype("int32")
-    Program(step_graph(fused)[1]).run([x, y], count=1)
-    Program(step_graph(plain)[1], fuse=False).run([x, y], count=1)
-    for a, b in zip(fused.values(), plain.values(), strict=True):
+@pytest.mark.parametrize("without", [*[{name} for name in PASSES], set(PASSES)])
+def test_without_a_pass_the_bits_are_the_same(without, monkeypatch):
+    whole, part, environment = Net(), Net(), Net()
+    x, y = normal(12, 20), RNG.integers(0, 5, 12).astype("int32")
+    programs = [
+        Program(step_graph(whole)[1]),
+        Program(step_graph(part)[1], without=without),
+    ]
+    monkeypatch.setenv("CNN_CORE_WITHOUT_PASSES", ", ".join(without))
+    programs.append(Program(step_graph(environment)[1]))
+    for program in programs:
+        program.run([x, y], count=3)
+    for a, b, c in zip(
+        whole.values(), part.values(), environment.values(), strict=True
+    ):
         assert_same_bits(a, b)
+        assert_same_bits(a, c)
+    assert programs[1].explain() == programs[2].explain()
+    assert len(programs[0].graph.calls) <= len(programs[1].graph.calls)
+    chains = [c for c in programs[1].graph.calls if isinstance(c, Chain)]
+    assert bool(chains) == ("fuse_chains" not in without)
+
+
+def test_a_pass_that_does_not_exist_is_an_error(monkeypatch):
+    with pytest.raises(ValueError, match=r"pass 'fuse_chain'.*'fuse_chains'"):
+        optimize(step_graph()[1], {"fuse_chain"})
+    monkeypatch.setenv("CNN_CORE_WITHOUT_PASSES", "simplfy")
+    with pytest.raises(ValueError, match="'simplify'"):
+        optimize(step_graph()[1])
 
 
 def test_equal_work_is_done_once_and_products_with_one_are_dropped():

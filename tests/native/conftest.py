@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -12,6 +14,8 @@ import numpy as np
 import pytest
 
 from cnn_core.backend import reference
+
+sys.path.append(str(Path(__file__).parent))  # for contract.py
 
 collect_ignore_glob: list[str] = []
 if find_spec("cnn_core._native") is None:
@@ -34,16 +38,14 @@ class Case(NamedTuple):
     atol: float
 
     def run(self, namespace: ModuleType) -> np.ndarray:
-        result: np.ndarray = getattr(namespace, self.function)(
-            *self.arguments, **self.keywords
+        return _joined(
+            getattr(namespace, self.function)(*self.arguments, **self.keywords)
         )
-        return result
 
     def expected(self) -> np.ndarray:
         """Return the float64 result of the reference function."""
         wide = [a.astype(np.float64) if _is_float32(a) else a for a in self.arguments]
-        result: np.ndarray = getattr(reference, self.function)(*wide, **self.keywords)
-        return result
+        return _joined(getattr(reference, self.function)(*wide, **self.keywords))
 
     def with_arrays(self, change: Callable[[np.ndarray], np.ndarray]) -> Case:
         """Return the call with every float32 array replaced by change(array)."""
@@ -54,6 +56,14 @@ class Case(NamedTuple):
     def label(self) -> str:
         words = [f"{k}={v}" for k, v in self.keywords.items()]
         return f"{self.function}({', '.join(words)})"
+
+
+def _joined(result: Any) -> np.ndarray:
+    """Return an array; the rows of several results side by side."""
+    if not isinstance(result, tuple):
+        array: np.ndarray = result
+        return array
+    return np.concatenate([part.reshape(len(part), -1) for part in result], axis=1)
 
 
 def _is_float32(x: Any) -> bool:
@@ -114,6 +124,8 @@ def make_cases(rows: int, n: int) -> list[Case]:
         add(name, x)
     for name in ("exp", "expm1", "erf", "tanh", "sigmoid", "softplus", "softsign"):
         add(name, x, rtol=3 * ulp)
+    for name in ("sin", "cos"):
+        add(name, x)
     for name in ("log", "log1p", "sqrt", "rsqrt"):
         add(name, positive, rtol=3 * ulp)
     for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
@@ -121,6 +133,8 @@ def make_cases(rows: int, n: int) -> list[Case]:
         add(name, x, row)
         add(name, column, x)
         add(name, x, np.float32(1.5) * np.ones((), np.float32))
+    for exponents in (z, row, np.float32(0.5) * np.ones((), np.float32)):
+        add("power", positive, exponents)
     add("clip", x, -1.0, 2.0)
     add("leaky_relu", x)
     add("leaky_relu", x, negative_slope=0.01)
@@ -156,15 +170,21 @@ def make_cases(rows: int, n: int) -> list[Case]:
     add("mean_squared_error_grad", per_row, z, x, rtol=4 * ulp, atol=4 * ulp)
     add("binary_crossentropy", target, probability, rtol=8 * ulp, atol=8 * ulp)
     add("binary_crossentropy", target, x, from_logits=True, rtol=8 * ulp, atol=8 * ulp)
-    add("binary_crossentropy_grad", ct, target, probability, rtol=30 * ulp, atol=total)
-    add("binary_crossentropy_grad", ct, target, x, from_logits=True, atol=total)
+    kw = {"rtol": (8 + n / 32) * ulp, "atol": 4 * ulp}
+    add("mean_squared_error_with_grad", per_row, z, x, **kw)
+    for name in ("binary_crossentropy_grad", "binary_crossentropy_with_grad"):
+        add(name, ct, target, probability, rtol=30 * ulp, atol=total)
+        add(name, ct, target, x, from_logits=True, rtol=8 * ulp, atol=total)
     for logits, output in ((False, probability), (True, x)):
         kw = {"from_logits": logits, "rtol": (16 + n / 32) * ulp, "atol": total}
         add("categorical_crossentropy", target, output, **kw)
         add("sparse_categorical_crossentropy", labels, output, **kw)
         kw["atol"] = 40 * total
-        add("categorical_crossentropy_grad", per_row, target, output, **kw)
-        add("sparse_categorical_crossentropy_grad", per_row, labels, output, **kw)
+        for what in ("grad", "with_grad"):
+            add(f"categorical_crossentropy_{what}", per_row, target, output, **kw)
+            add(
+                f"sparse_categorical_crossentropy_{what}", per_row, labels, output, **kw
+            )
     return cases
 
 

@@ -134,3 +134,23 @@ def test_other_types_go_to_the_reference(native: ModuleType, dtype: type) -> Non
     got, want = native.add(x, x), reference.add(x, x)
     assert got.dtype == want.dtype
     np.testing.assert_array_equal(got, want)
+
+
+def test_programs_keep_to_their_instruction_set(
+    native: ModuleType, restore: None
+) -> None:
+    """Their tiles and scratch are planned for it."""
+    names = native.available_isas()
+    if len(names) == 1:
+        pytest.skip(f"this machine has {names} only")
+    arena = np.ones(8, np.float32)
+    native.set_isa(names[0])
+    program = native.Program()
+    program.map("negative_f32", 4, [(0, 0)], (0, 16))
+    program.bind(0, arena)
+    native.set_isa(names[-1])
+    with pytest.raises(RuntimeError, match=f"built for {names[0]}, .* now {names[-1]}"):
+        program.run(0, 1)
+    native.set_isa(names[0])
+    program.run(0, 1)
+    np.testing.assert_array_equal(arena, [1] * 4 + [-1] * 4)

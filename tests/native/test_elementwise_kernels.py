@@ -275,3 +275,39 @@ def test_unary_keeps_empty_and_zero_dimensional_shapes(
         assert got.shape == shape
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, getattr(reference, name)(x, *more), rtol=1e-6)
+
+
+# ---- large arrays, which pass by the caches ---------------------------------------
+
+
+@pytest.mark.parametrize("offset", [0, 1, 3, 15])
+@pytest.mark.parametrize("kernel", ["negative", "clip", "add", "relu_grad"])
+def test_large_results_at_any_address(
+    native: ModuleType, restore: None, kernel: str, offset: int
+) -> None:
+    native.set_num_threads(1)
+    n = (1 << 21) + 37
+    a, b = np.random.default_rng(8).standard_normal((2, n), dtype=np.float32)
+    limits = {"p": -0.5, "q": 0.75} if kernel == "clip" else {}
+    inputs = (a, b) if kernel in ("add", "relu_grad") else (a,)
+    small = slice(0, n, 4099)
+    want = getattr(native, kernel)(*(x[small] for x in inputs), *limits.values())
+    for isa in native.available_isas():
+        native.set_isa(isa)
+        y = np.full(n + 40, 7, np.float32)
+        program = native.Program()
+        places = [(1 + i, 0) for i in range(len(inputs))]
+        for result in ((3, 4 * offset), (1, 0)):  # the second in place
+            if kernel == "add":
+                program.binary(
+                    "add_f32", (n,), places[0], (1,), places[1], (1,), result
+                )
+            else:
+                program.map(f"{kernel}_f32", n, places, result, **limits)
+        for slot, array in enumerate((np.zeros(1), a.copy(), b.copy(), y)):
+            program.bind(slot, array)
+        program.run(0, 1)
+        assert (y[:offset] == 7).all()
+        assert (y[offset + n :] == 7).all()
+        np.testing.assert_array_equal(y[offset : offset + n][small], want)
+        np.testing.assert_array_equal(y[offset : offset + n], program.array(1))

@@ -74,6 +74,96 @@ def test_mean_squared_error_gradient(native: ModuleType, isa: str) -> None:
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
+# ---- a loss and its gradient at once ------------------------------------------
+
+LOSSES = [
+    ("mean_squared_error", {}),
+    ("binary_crossentropy", {"from_logits": False}),
+    ("binary_crossentropy", {"from_logits": True}),
+    ("categorical_crossentropy", {"from_logits": False}),
+    ("categorical_crossentropy", {"from_logits": True}),
+    ("sparse_categorical_crossentropy", {"from_logits": False}),
+    ("sparse_categorical_crossentropy", {"from_logits": True}),
+]
+
+
+def _arguments(name: str, rows: int, n: int, from_logits: bool = False) -> list[Any]:
+    """Return the cotangent, target and output of a call, with what is special."""
+    rng = np.random.default_rng(rows * 100 + n)
+    output = rng.standard_normal((rows, n)).astype(np.float32) * 4
+    if not from_logits and name != "mean_squared_error":
+        output = np.clip(np.abs(output) / 8, 0, 1)
+    for row, value in enumerate((np.nan, np.inf, -np.inf, 1e30, 0.0)):
+        if row < rows - 1:
+            output[row, row % n] = value
+    if rows > 7:
+        output[6] = -np.inf
+    target: Any = rng.uniform(0, 1, (rows, n)).astype(np.float32)
+    if name.startswith("sparse"):
+        target = rng.integers(-1, n + 1, rows)
+    ct = rng.standard_normal((rows, n)).astype(np.float32)
+    return [ct if name.startswith("binary") else ct[:, 0].copy(), target, output]
+
+
+def _bits(x: np.ndarray) -> np.ndarray:
+    """Return the bits of floats, the same for every NaN."""
+    return np.where(np.isnan(x), np.float32(np.nan), x).view(np.int32)
+
+
+@pytest.mark.parametrize(("name", "kw"), LOSSES)
+def test_a_loss_with_its_gradient_has_the_bits_of_both(
+    native: ModuleType, isa: str, name: str, kw: dict[str, Any]
+) -> None:
+    for n in (*range(1, 20), 31, 33, 63, 64, 65, 100):
+        for rows in (1, 2, 3, 4, 7, 8, 9, 17, 40):
+            ct, target, output = _arguments(name, rows, n, **kw)
+            loss, grad = getattr(native, name + "_with_grad")(ct, target, output, **kw)
+            want = getattr(native, name)(target, output, **kw)
+            np.testing.assert_array_equal(_bits(loss), _bits(want))
+            want = getattr(native, name + "_grad")(ct, target, output, **kw)
+            np.testing.assert_array_equal(_bits(grad), _bits(want))
+
+
+@pytest.mark.parametrize(("name", "kw"), LOSSES)
+def test_programs_compute_a_loss_with_its_gradient(
+    native: ModuleType, isa: str, name: str, kw: dict[str, Any]
+) -> None:
+    rows, n = 9, 10
+    ct, target, output = _arguments(name, rows, n, **kw)
+    want = getattr(native, name + "_with_grad")(ct, target, output, **kw)
+    kernel = name + ("_logits" if kw.get("from_logits") else "") + "_with_grad_f32"
+    loss, grad = np.zeros_like(want[0]), np.zeros_like(want[1])
+    program = native.Program()
+    c, t, o, y, g = ((slot, 0) for slot in range(1, 6))
+    if name.startswith("binary"):
+        program.map(kernel, rows * n, (c, t, o), y, g=g)
+    elif name.startswith("sparse"):
+        program.rows(kernel, rows, n, y, b=o, c=c, labels=t, g=g)
+    else:
+        program.rows(kernel, rows, n, y, a=t, b=o, c=c, g=g)
+    program.bind(0, np.zeros(1, np.float32))
+    for slot, array in enumerate((ct, target, output, loss, grad), 1):
+        program.bind(slot, array)
+    program.run(0, 1)
+    np.testing.assert_array_equal(_bits(loss), _bits(want[0]))
+    np.testing.assert_array_equal(_bits(grad), _bits(want[1]))
+
+
+def test_programs_refuse_a_gradient_that_a_kernel_does_not_write(
+    native: ModuleType,
+) -> None:
+    a, b, c = (1, 0), (2, 0), (3, 0)
+    rows, elements = "mean_squared_error", "binary_crossentropy"
+    with pytest.raises(ValueError, match=rf"Program\.rows: .* {rows}_f32"):
+        native.Program().rows(f"{rows}_f32", 2, 3, c, a=a, b=b, g=c)
+    with pytest.raises(ValueError, match=rf"Program\.rows: .* {rows}_with_grad_f32"):
+        native.Program().rows(f"{rows}_with_grad_f32", 2, 3, c, a=a, b=b, c=a)
+    with pytest.raises(ValueError, match=rf"Program\.map: {elements}_grad_f32"):
+        native.Program().map(f"{elements}_grad_f32", 3, (a, b, a), c, g=c)
+    with pytest.raises(ValueError, match=rf"{elements}_with_grad_f32 is not an"):
+        native.Program().map(f"{elements}_with_grad_f32", 3, (a, b, a), c)
+
+
 # ---- probabilities at and beyond the limits ----------------------------------
 
 

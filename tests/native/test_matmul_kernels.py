@@ -471,6 +471,12 @@ def test_nothing_is_read_beside_the_operands(native: ModuleType) -> None:
                 b = guarded((n, k) if tb else (k, n), at_end)
                 result = native.matmul(a, b, guarded((n,), at_end), ta, tb)
                 assert (result == k + 1).all()
+                saved = guarded((m, n), at_end)
+                for name in ("relu", "linear", "tanh"):
+                    result = native.matmul_grad(a, b, saved, name, None, ta, tb)
+                    assert (result == (0 if name == "tanh" else k)).all()
+                _, sums = native.matmul_bias_gradient(a, b, ta, tb)
+                assert (sums == k).all()
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],

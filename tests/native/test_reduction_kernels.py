@@ -107,6 +107,22 @@ def test_extremes_of_every_position(native: ModuleType, isa: str, n: int) -> Non
                 assert (getattr(native, index)(x, axis=1) == place).all()
 
 
+def test_index_of_extremes_along_the_first_axis(native: ModuleType, isa: str) -> None:
+    rng = np.random.default_rng(2)
+    for rows in (1, 2, 3, 40, 300):
+        for cols in (*range(1, 40), 63, 65, 1023, 1024, 1025, 2100):
+            x = rng.integers(-3, 4, (rows, cols)).astype(np.float32)
+            x[rng.uniform(size=x.shape) < 0.1] = np.inf
+            x[rng.uniform(size=x.shape) < 0.1] = -np.inf
+            x[rng.uniform(size=x.shape) < 0.01] = np.nan
+            x[:, cols // 2] = -np.inf
+            for name in ("argmax", "argmin"):
+                for y in (x, -x):
+                    np.testing.assert_array_equal(
+                        getattr(native, name)(y, axis=0), getattr(np, name)(y, axis=0)
+                    )
+
+
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 16, 17, 65, 20000])
 def test_extremes_of_infinities(native: ModuleType, isa: str, n: int) -> None:
     x = np.full((2, n), -np.inf, np.float32)

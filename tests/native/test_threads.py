@@ -36,12 +36,15 @@ def build(folder: Path, *flags: str) -> Path:
 
 
 def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # without LD_PRELOAD: one sanitizer cannot run under another
+    environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
     return subprocess.run(
         [str(program), *arguments],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
+        env=environment | {"TSAN_OPTIONS": "die_after_fork=0"},
     )
 
 
@@ -56,9 +59,14 @@ def test_stress(stress: Path, mode: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_no_data_race(tmp_path: Path) -> None:
-    program = build(tmp_path, "-fsanitize=thread")
-    done = run(program, "pool")
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("watched"), "-fsanitize=thread")
+
+
+@pytest.mark.parametrize("mode", ["pool", "fork"])
+def test_no_data_race(watched: Path, mode: str) -> None:
+    done = run(watched, mode)
     if "FATAL: ThreadSanitizer" in done.stderr:
         pytest.skip("ThreadSanitizer does not run here")
     assert done.returncode == 0, done.stderr

@@ -16,12 +16,16 @@ from cnn_core.backend.reference.activations import log_softmax, sigmoid, softmax
 __all__ = [
     "binary_crossentropy",
     "binary_crossentropy_grad",
+    "binary_crossentropy_with_grad",
     "categorical_crossentropy",
     "categorical_crossentropy_grad",
+    "categorical_crossentropy_with_grad",
     "mean_squared_error",
     "mean_squared_error_grad",
+    "mean_squared_error_with_grad",
     "sparse_categorical_crossentropy",
     "sparse_categorical_crossentropy_grad",
+    "sparse_categorical_crossentropy_with_grad",
 ]
 
 # Probabilities are limited to [EPSILON, 1 - EPSILON] before a logarithm.
@@ -82,6 +86,23 @@ def mean_squared_error_grad(ct: Array, target: Array, output: Array) -> Array:
     return narrow(row * (wide - target), like=np.asarray(output))
 
 
+def mean_squared_error_with_grad(
+    ct: Array, target: Array, output: Array
+) -> tuple[Array, Array]:
+    """Return `mean_squared_error` and its gradient.
+
+    Args:
+        ct: cotangent of the losses.
+        target: as for `mean_squared_error`.
+        output: as for `mean_squared_error`.
+
+    Returns:
+        The losses, and the gradient of the shape of `output`.
+    """
+    loss = mean_squared_error(target, output)
+    return loss, mean_squared_error_grad(ct, target, output)
+
+
 @quiet
 def binary_crossentropy(
     target: Array, output: Array, from_logits: bool = False
@@ -127,6 +148,24 @@ def binary_crossentropy_grad(
         p = np.clip(wide, EPSILON, 1.0 - EPSILON)
         slope = np.where(p == wide, (1.0 - target) / (1.0 - p) - target / p, 0.0)
     return narrow(ct * slope, like=np.asarray(output))
+
+
+def binary_crossentropy_with_grad(
+    ct: Array, target: Array, output: Array, from_logits: bool = False
+) -> tuple[Array, Array]:
+    """Return `binary_crossentropy` and its gradient.
+
+    Args:
+        ct: cotangent of the losses.
+        target: as for `binary_crossentropy`.
+        output: as for `binary_crossentropy`.
+        from_logits: whether `output` holds logits.
+
+    Returns:
+        The losses, and the gradient of the shape of `output`.
+    """
+    loss = binary_crossentropy(target, output, from_logits)
+    return loss, binary_crossentropy_grad(ct, target, output, from_logits)
 
 
 def _normalized(output: Array) -> tuple[Array, Array, Array]:
@@ -186,6 +225,24 @@ def categorical_crossentropy_grad(
         p, q, total = _normalized(wide)
         slope = _through_normalization(-target / q, p, q, total)
     return narrow(np.asarray(ct)[..., np.newaxis] * slope, like=np.asarray(output))
+
+
+def categorical_crossentropy_with_grad(
+    ct: Array, target: Array, output: Array, from_logits: bool = False
+) -> tuple[Array, Array]:
+    """Return `categorical_crossentropy` and its gradient.
+
+    Args:
+        ct: cotangent of the losses.
+        target: as for `categorical_crossentropy`.
+        output: as for `categorical_crossentropy`.
+        from_logits: whether `output` holds logits.
+
+    Returns:
+        The losses, and the gradient of the shape of `output`.
+    """
+    loss = categorical_crossentropy(target, output, from_logits)
+    return loss, categorical_crossentropy_grad(ct, target, output, from_logits)
 
 
 def _labels(who: str, target: Array, output: Array) -> tuple[Array, Array, Array]:
@@ -254,3 +311,21 @@ def sparse_categorical_crossentropy_grad(
         slope = _through_normalization(np.where(one_hot, -1.0 / q, 0.0), p, q, total)
         slope = np.where(valid, slope, 0.0)
     return narrow(np.asarray(ct)[..., np.newaxis] * slope, like=np.asarray(output))
+
+
+def sparse_categorical_crossentropy_with_grad(
+    ct: Array, target: Array, output: Array, from_logits: bool = False
+) -> tuple[Array, Array]:
+    """Return `sparse_categorical_crossentropy` and its gradient.
+
+    Args:
+        ct: cotangent of the losses.
+        target: as for `sparse_categorical_crossentropy`.
+        output: as for `sparse_categorical_crossentropy`.
+        from_logits: whether `output` holds logits.
+
+    Returns:
+        The losses, and the gradient of the shape of `output`.
+    """
+    loss = sparse_categorical_crossentropy(target, output, from_logits)
+    return loss, sparse_categorical_crossentropy_grad(ct, target, output, from_logits)

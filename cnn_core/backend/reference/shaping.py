@@ -39,6 +39,7 @@ __all__ = [
     "stack",
     "swapaxes",
     "take",
+    "take_adjoint",
     "take_along_axis",
     "tile",
     "transpose",
@@ -173,7 +174,7 @@ def sort(x: Array, axis: int = -1) -> Array:
 
 def argsort(x: Array, axis: int = -1) -> Array:
     """Return the int64 indices of `sort`; equal elements keep their order."""
-    if x.dtype == np.uint32 and x.ndim == 1 and x.size < 2**32:
+    if x.dtype == np.uint32 and x.ndim == 1 and axis in (0, -1) and x.size < 2**32:
         # Random orders are made so: values with their places behind them are distinct,
         # and sorting them is several times as fast as a stable argsort.
         pairs = x.astype(np.uint64) << np.uint64(32)
@@ -207,6 +208,22 @@ def take(x: Array, indices: Array, axis: int | None = None) -> Array:
         IndexError: if an index is out of range; negative ones count from the end.
     """
     return np.asarray(np.take(x, indices, axis=axis))
+
+
+def take_adjoint(ct: Array, indices: Array, axis: int, shape: tuple[int, ...]) -> Array:
+    """Return zeros of `shape` with `ct` added at `indices`: the adjoint of `take`.
+
+    Args:
+        ct: array of the shape of `take(x, indices, axis)`.
+        indices: integers; rows named twice are added twice, in their order.
+        axis: axis >= 0 of `shape` that the indices count along.
+        shape: shape of the result.
+
+    Raises:
+        IndexError: if an index is out of range.
+    """
+    key = (*(slice(None),) * axis, np.ascontiguousarray(indices))
+    return scatter_add(shape, key, np.ascontiguousarray(ct))
 
 
 def take_along_axis(x: Array, indices: Array, axis: int | None = None) -> Array:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-import threading
+import functools
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ... import tree
+from ..errors import name_operation, name_scope
 from ..tensor import Tensor
 from ..trace import Call, Graph, Operand, Spec, TraceError, Value, trace
 from ..variable import Variable
@@ -47,7 +48,11 @@ class Program:
         sources: dtype of the array behind each input; that of the input by default.
         indexed: whether rows are taken by an index.
         stores: whether the outputs of all steps are kept, one after the other.
-        fuse: whether elementwise calls are fused.
+        without: names of the passes that are left out, see `passes.PASSES`.
+
+    Attributes:
+        stores: whether the outputs of all steps are kept.
+        pace: steps that the caller should run at once; it is the caller's to adjust.
     """
 
     def __init__(
@@ -56,34 +61,46 @@ class Program:
         sources: Sequence[str] | None = None,
         indexed: bool = False,
         stores: bool = False,
-        fuse: bool = True,
+        without: Collection[str] = (),
     ) -> None:
         from ...backend.compiled import native
 
-        self.graph = optimize(graph, chains=fuse)
+        self.graph = optimize(graph, without)
         self.plan = Plan(self.graph)
-        self._lock = threading.Lock()
         self._native = native.Program()
         self._written = {
             v for v, x in self.graph.writes.items() if x is not self.graph.reads[v]
         }
-        self._stores = stores
+        self.stores = stores
+        self.pace = 1.0
         self.arena = _aligned(self.plan.arena_bytes)
         self._emit(sources, indexed)
+        self._native.arguments(
+            [(v, slot, v in self._written) for v, slot in self.plan.variables.items()],
+            self.lowering.panels.entries,
+            zip(self._data_slots, self._sources, strict=True),
+            self._result_slots,
+            []
+            if stores
+            else [(self.plan.place(x), _like(x)) for x in self.graph.outputs],
+            self._index_slot,
+        )
         self._native.bind(ARENA, self.arena)
         for slot, array in self.plan.constants:
             self._native.bind(slot, array)
 
     @property
-    def can_fail(self) -> bool:
-        """Whether a step has operations in Python, which may raise."""
-        return bool(self.lowering.fallbacks)
+    def is_current(self) -> bool:
+        """Whether it was made for the instruction set and the threads now in use."""
+        return bool(self._native.is_current)
 
     # --- preparation ---
 
     def _emit(self, sources: Sequence[str] | None, indexed: bool) -> None:
         plan, native = self.plan, self._native
-        self.lowering = Lowering(plan, native, self._python_call)
+        self.lowering = Lowering(
+            plan, native, functools.partial(_python_call, plan, weakref.ref(native))
+        )
         self._sources = [
             np.dtype(s) for s in sources or [v.dtype for v in self.graph.inputs]
         ]
@@ -110,8 +127,12 @@ class Program:
             dtype = x.dtype.name
             native.cast(variable.size, plan.place(x), dtype, place, dtype)
             self.lowering.note(f"{variable.path} = {x!r}")
+        reads, risk = self.graph.reads, self.lowering.at_risk
+        native.undo(
+            [(s, reads[v].nbytes) for v, s in plan.variables.items() if s in risk]
+        )
         self._result_slots = []
-        if self._stores:
+        if self.stores:
             for x in self.graph.outputs:
                 slot = plan.new_slot()
                 self._result_slots.append(slot)
@@ -120,29 +141,6 @@ class Program:
                     rows, x.size // max(1, rows), x.dtype.name, plan.place(x), (slot, 0)
                 )
                 self.lowering.note(f"store {x!r}")
-
-    def _python_call(self, call: Call) -> Callable[[], None]:
-        """Return a function that computes a call without an instruction."""
-
-        def run() -> None:
-            arrays = [self._array(x) for x in call.inputs]
-            results = call.primitive.run(*arrays, **call.attrs)
-            results = results if isinstance(results, tuple) else (results,)
-            for value, result in zip(call.outputs, results, strict=True):
-                self._array(value)[...] = result
-
-        return run
-
-    def _array(self, x: Operand) -> Any:
-        """Return an operand's memory as an array."""
-        if not isinstance(x, Value):
-            return x
-        slot, offset = self.plan.place(x)
-        memory = self._native.array(slot)
-        if slot != ARENA:
-            return memory.reshape(x.shape)
-        block = memory[offset : offset + x.nbytes]
-        return block.view(x.dtype).reshape(x.shape)
 
     # --- running ---
 
@@ -167,57 +165,8 @@ class Program:
             The outputs of the last step as arrays of their own; nothing for a program
             that stores.
         """
-        with self._lock:
-            try:
-                return self._run(data, index, first, count, results)
-            finally:
-                self._release()
-
-    def _run(
-        self, data: Sequence[Any], index: Any, first: int, count: int, results: Any
-    ) -> list[Any]:
-        self._bind_variables()
-        native = self._native
-        for slot, array, dtype in zip(
-            self._data_slots, data, self._sources, strict=True
-        ):
-            native.bind(slot, np.ascontiguousarray(array, dtype))
-        if self._index_slot is not None:
-            native.bind(self._index_slot, np.ascontiguousarray(index, np.int64))
-        for slot, array in zip(self._result_slots, results, strict=True):
-            native.bind(slot, array)
-        native.run(first, count)
-        if self._stores:
-            return []
-        return [np.array(self._array(x)) for x in self.graph.outputs]
-
-    def _release(self) -> None:
-        """Hold no array of others between runs."""
-        for slots in (
-            self.plan.variables.values(),
-            self._data_slots,
-            self._result_slots,
-        ):
-            for slot in slots:
-                self._native.release(slot)
-        if self._index_slot is not None:
-            self._native.release(self._index_slot)
-
-    def _bind_variables(self) -> None:
-        for variable, slot in self.plan.variables.items():
-            array = variable._array
-            if variable in self._written:
-                # Tensors read before must keep their values: work on a copy if anyone
-                # but the variable holds the array, or the memory that it shows.
-                if (
-                    sys.getrefcount(array) > _OWN_REFERENCES + 1
-                    or not array.flags.carray
-                    or not array.flags.owndata
-                ):
-                    array = variable._array = np.array(array, order="C")
-            elif not array.flags.c_contiguous:
-                array = variable._array = np.ascontiguousarray(array)
-            self._native.bind(slot, array)
+        outputs: list[Any] = self._native.run(first, count, data, index, results)
+        return outputs
 
     def __call__(self, *arguments: Any) -> Any:
         """Run one step on arrays and return the outputs as tensors."""
@@ -226,6 +175,8 @@ class Program:
 
     def structured(self, leaves: Sequence[Any]) -> Any:
         """Return outputs in the nesting of the traced function's results."""
+        if type(self.graph.structure) is Tensor:
+            return leaves[0]
         given = iter(leaves)
         return tree.pack_sequence_as(
             self.graph.structure,
@@ -244,6 +195,8 @@ class Program:
             kinds: variables by the name of their kind, for the line about memory.
         """
         memory = self.plan.memory(kinds)
+        if self.lowering.panels.entries:
+            memory["weights in panels"] = self.lowering.panels.nbytes
         parts = [f"{nbytes:,} {kind}" for kind, nbytes in memory.items()]
         lines = [
             f"{len(self._native)} instructions, arena {self.plan.arena_bytes} bytes, "
@@ -258,13 +211,46 @@ class Program:
         return "\n".join(lines + [str(name) for name in self.lowering.names])
 
 
-def _own_references() -> int:
-    """Return the reference count of an object that one local variable holds."""
-    array = np.empty(0)
-    return sys.getrefcount(array)
+def _python_call(plan: Plan, program: Any, call: Call) -> Callable[[], None]:
+    """Return a function that computes a call of a running program in Python.
+
+    Args:
+        plan: where values live.
+        program: weak reference to the native program, which holds the function.
+        call: the call.
+    """
+
+    def run() -> None:
+        native = program()
+        arrays = [_array(plan, native, x) for x in call.inputs]
+        try:
+            results = call.primitive.run(*arrays, **call.attrs)
+        except Exception as error:
+            name_operation(error, call.name)
+            name_scope(error, call.scope)
+            raise
+        results = results if isinstance(results, tuple) else (results,)
+        for value, result in zip(call.outputs, results, strict=True):
+            _array(plan, native, value)[...] = result
+
+    return run
 
 
-_OWN_REFERENCES = _own_references()
+def _array(plan: Plan, native: Any, x: Operand) -> Any:
+    """Return an operand's memory as an array."""
+    if not isinstance(x, Value):
+        return x
+    slot, offset = plan.place(x)
+    memory = native.array(slot)
+    if slot != ARENA:
+        return memory.reshape(x.shape)
+    block = memory[offset : offset + x.nbytes]
+    return block.view(x.dtype).reshape(x.shape)
+
+
+def _like(x: Operand) -> Any:
+    """Return an array of the shape and dtype of an operand, of next to no memory."""
+    return np.broadcast_to(np.zeros((), x.dtype), x.shape)
 
 
 def _aligned(nbytes: int) -> Any:

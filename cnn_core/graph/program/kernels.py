@@ -13,7 +13,9 @@ from ..trace import Call, Operand
 
 CHAIN_OPERANDS = 32  # the executor's limits
 AXES = 8
-VIEWS = frozenset({"reshape", "stop_gradient"})  # their output is their input's memory
+
+# Calls whose output is their input's memory.
+VIEWS = frozenset({"reshape", "stop_gradient"})
 
 _FLOAT32 = np.dtype("float32")
 
@@ -78,7 +80,7 @@ def is_chainable(call: Call) -> bool:
 TYPES = (
     "bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float32 float64"
 ).split()
-_INTEGERS = frozenset({"uint8", "int32", "uint32", "int64"})
+INTEGERS = frozenset({"uint8", "int32", "uint32", "int64"})
 _LOGIC = frozenset(
     "equal not_equal less less_equal greater greater_equal "
     "logical_and logical_or logical_xor logical_not".split()
@@ -88,7 +90,7 @@ _OF_INTEGERS = frozenset(
     "add subtract multiply square maximum minimum floor_divide mod sign negative "
     "absolute".split()
 )
-_OF_FLOATS = frozenset("power isnan isinf isfinite floor ceil round".split())
+_OF_FLOATS = frozenset("isnan isinf isfinite floor ceil round".split())
 
 
 def is_typed(call: Call) -> bool:
@@ -100,13 +102,9 @@ def is_typed(call: Call) -> bool:
         return False
     dtype = shapes.DTYPE_NAMES[first]
     if call.name in _LOGIC:
-        return dtype in _INTEGERS or dtype in ("bool", "float32")
+        return dtype in INTEGERS or dtype in ("bool", "float32")
     if call.name in _OF_INTEGERS:
-        return dtype in _INTEGERS
-    if call.name == "power":  # NumPy computes those that broadcast otherwise
-        shape = call.outputs[0].shape
-        flat = all(flat_step(x, shape) is not None for x in call.inputs)
-        return flat and dtype == "float32"
+        return dtype in INTEGERS
     return call.name in _OF_FLOATS and dtype == "float32"
 
 
@@ -118,9 +116,27 @@ def widened(call: Call) -> list[Operand]:
     return [x for x in call.inputs if flat_step(x, shape) is None]
 
 
+def rounded(nbytes: int) -> int:
+    """Return a number of bytes as a multiple of 64."""
+    return -(-nbytes // 64) * 64
+
+
 def widened_bytes(x: Operand, shape: tuple[int, ...]) -> int:
     """Return the bytes of an operand copied to a shape, rounded up to 64."""
-    return -(-math.prod(shape) * int(x.dtype.itemsize) // 64) * 64
+    return rounded(math.prod(shape) * int(x.dtype.itemsize))
+
+
+def turned_bytes(call: Call) -> int:
+    """Return the bytes of the input of argmax or argmin if it has to be transposed."""
+    (x,), axis = call.inputs, call.attrs["axis"]
+    turned = axis is not None and around(x, axis % x.ndim)[2] > 1
+    return x.size * int(x.dtype.itemsize) if turned else 0
+
+
+def around(x: Operand, axis: int) -> tuple[int, int, int]:
+    """Return the number of elements before, along and after an axis."""
+    before, after = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
+    return before, x.shape[axis], after
 
 
 def is_basic(key: Any) -> bool:

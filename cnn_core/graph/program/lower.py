@@ -11,15 +11,21 @@ import numpy as np
 from ... import shapes
 from ..trace import Call, Operand, Value
 from . import kernels
+from .chains import Chain
+from .folds import Folds
 from .moves import Moves
-from .passes import Chain
+from .panels import HeldPanels
 from .plan import Plan
 
 _FLOAT32 = np.dtype("float32")
 
 
-class Lowering(Moves):
+class Lowering(Moves, Folds):
     """Emits the instructions of a plan.
+
+    Attributes:
+        fallbacks: names of the primitives that run in Python.
+        at_risk: slots of the variables that may have a new value when an error comes.
 
     Args:
         plan: where values live.
@@ -34,8 +40,13 @@ class Lowering(Moves):
         self.plan = plan
         self.program = program
         self._python = call
+        self.panels = HeldPanels(plan)
         self.names: list[Any] = []  # what each instruction is, for explain()
         self.fallbacks: list[str] = []
+        self.at_risk: set[int] = set()
+        self._written: set[int] = set()  # slots of variables that have a new value
+        self._variables = set(plan.variables.values())
+        self._in_range = set()
 
     def note(self, text: Any) -> None:
         """Say what the latest instruction is."""
@@ -49,9 +60,15 @@ class Lowering(Moves):
             return
         before = len(self.program)
         if not self._native(call):
-            self.program.call(self._python(call))
+            self.program.call(self._checked(call))
             self.fallbacks.append(call.name)
         self.names += [call] * (len(self.program) - before)
+        self._written |= self._variables & {self._at(v)[0] for v in call.outputs}
+
+    def _checked(self, call: Call) -> Callable[[], None]:
+        """Return the call in Python, for an instruction that may have to raise."""
+        self.at_risk |= self._written
+        return self._python(call)
 
     def _native(self, call: Call) -> bool:
         if any(x.size == 0 for x in call.inputs):
@@ -185,11 +202,13 @@ class Lowering(Moves):
         self.program.where(_name(y), y.size, *self._flat(call), self._at(y))
         return True
 
-    def _random_uniform(self, call: Call) -> bool:
-        self.program.uniform(
-            call.outputs[0].size, self._at(call.inputs[0]), self._at(call.outputs[0])
-        )
+    def _random(self, call: Call) -> bool:
+        (state,), (y,) = call.inputs, call.outputs
+        normal = call.name == "random_normal"
+        self.program.random(y.size, normal, self._at(state), self._at(y))
         return True
+
+    _random_uniform = _random_normal = _random
 
     # --- products ---
 
@@ -197,83 +216,82 @@ class Lowering(Moves):
         x, kernel, *bias = call.inputs
         if any(v.dtype != _FLOAT32 for v in call.inputs):
             return False
-        self.program.matmul(
+        self._emit_product(
             math.prod(x.shape[:-1]),
             kernel.shape[1],
             kernel.shape[0],
-            self._at(x),
+            x,
             False,
-            self._at(kernel),
+            kernel,
             False,
-            self._at(call.outputs[0]),
-            self._at(bias[0]) if bias else None,
-            call.attrs["activation"],
+            call.outputs[0],
+            bias=self._at(bias[0]) if bias else None,
+            activation=call.attrs["activation"],
         )
         return True
 
-    def _matmul(self, call: Call) -> bool:
-        a, b = call.inputs
+    def _emit_product(
+        self,
+        m: int,
+        n: int,
+        k: int,
+        a: Operand,
+        transpose_a: bool,
+        b: Operand,
+        transpose_b: bool,
+        c: Value,
+        **more: Any,
+    ) -> None:
+        """Emit a product, which reads panels of b where the program holds them."""
+        if "grad" not in more and "bias_gradient" not in more:
+            more["held"] = self.panels.want(b, m, n, k, transpose_b)
+        places = self._at(a), transpose_a, self._at(b), transpose_b, self._at(c)
+        number = self.program.matmul(m, n, k, *places, **more)
+        if more.get("held") is not None:
+            self.panels.read_by(number)
+
+    def _product(self, call: Call, **more: Any) -> bool:
+        a, b = call.inputs[:2]
         transpose_a, transpose_b = call.attrs["transpose_a"], call.attrs["transpose_b"]
-        if a.dtype != _FLOAT32 or b.ndim != 2 or (a.ndim > 2 and transpose_a):
+        if a.dtype != _FLOAT32 or b.dtype != _FLOAT32 or min(a.ndim, b.ndim) < 2:
             return False
+        if b.ndim > 2 or (a.ndim > 2 and transpose_a):
+            return self._products(call)
         m = a.shape[1] if transpose_a else math.prod(a.shape[:-1])
         k = a.shape[0] if transpose_a else a.shape[-1]
         n = b.shape[0] if transpose_b else b.shape[1]
-        self.program.matmul(
-            m,
-            n,
-            k,
-            self._at(a),
-            transpose_a,
-            self._at(b),
-            transpose_b,
-            self._at(call.outputs[0]),
+        c = call.outputs[0]
+        self._emit_product(m, n, k, a, transpose_a, b, transpose_b, c, **more)
+        return True
+
+    _matmul = _product
+
+    def _matmul_grad(self, call: Call) -> bool:
+        return self._product(
+            call,
+            grad=call.attrs["activation"],
+            parameter=call.attrs["parameter"],
+            saved=self._at(call.inputs[2]),
+        )
+
+    def _matmul_bias_gradient(self, call: Call) -> bool:
+        return self._product(call, bias_gradient=self._at(call.outputs[1]))
+
+    def _products(self, call: Call) -> bool:
+        """Emit a stack of products."""
+        (a, b), (y,) = call.inputs, call.outputs
+        transpose_a, transpose_b = call.attrs["transpose_a"], call.attrs["transpose_b"]
+        m, n = y.shape[-2:]
+        stack = y.shape[:-2]
+        if len(stack) > kernels.AXES:
+            return False
+        self.program.products(
+            *(m, n, a.shape[-2 if transpose_a else -1]),
+            *(self._at(a), transpose_a, self._at(b), transpose_b, self._at(y)),
+            stack,
+            *[kernels.steps(x, (*stack, *x.shape[-2:]))[:-2] for x in (a, b)],
         )
         return True
-
-    # --- reductions ---
-
-    def _bias_gradient(self, call: Call) -> bool:
-        (x,), (y,) = call.inputs, call.outputs
-        if x.dtype != _FLOAT32:
-            return False
-        columns = x.shape[-1]
-        self.program.reduce(
-            "sum", 1, x.size // columns, columns, self._at(x), self._at(y)
-        )
-        return True
-
-    def _reduce(self, call: Call) -> bool:
-        (x,), (y,) = call.inputs, call.outputs
-        axes = _axes(call.attrs["axis"], x.ndim)
-        if x.dtype != _FLOAT32 or not axes:
-            return False
-        sized = [i for i in axes if x.shape[i] != 1]
-        between = range(sized[0], sized[-1] + 1) if sized else ()
-        if any(x.shape[i] != 1 and i not in axes for i in between):
-            return False
-        first = sized[0] if sized else 0
-        last = sized[-1] + 1 if sized else 0
-        outer = math.prod(x.shape[:first])
-        n = math.prod(x.shape[first:last])
-        inner = math.prod(x.shape[last:])
-        self.program.reduce(call.name, outer, n, inner, self._at(x), self._at(y))
-        return True
-
-    _sum = _mean = _max = _min = _reduce
-
-    def _index(self, call: Call) -> bool:
-        (x,), (y,) = call.inputs, call.outputs
-        axis = call.attrs["axis"]
-        if x.dtype != _FLOAT32 or (axis is not None and axis % x.ndim != x.ndim - 1):
-            return False
-        n = x.size if axis is None else x.shape[-1]
-        wide = self.plan.temporary(call)
-        self.program.rows(f"{call.name}_f32", x.size // n, n, wide, a=self._at(x))
-        self.program.cast(y.size, wide, "int64", self._at(y), "int32")
-        return True
-
-    _argmax = _argmin = _index
 
     # --- rows ---
 
@@ -298,10 +316,6 @@ class Lowering(Moves):
 
     def _row_loss(self, call: Call) -> bool:
         *ct, target, output = call.inputs
-        name = call.name.removesuffix("_grad")
-        if call.attrs.get("from_logits"):
-            name += "_logits"
-        kernel = f"{name}_grad_f32" if ct else f"{name}_f32"
         if output.dtype != _FLOAT32 or any(c.dtype != _FLOAT32 for c in ct):
             return False
         n = output.shape[-1]
@@ -317,20 +331,35 @@ class Lowering(Moves):
             return False
         else:
             places["a"] = self._at(target)
-        self.program.rows(kernel, rows, n, self._at(call.outputs[0]), **places)
+        if len(call.outputs) == 2:
+            places["g"] = self._at(call.outputs[1])
+        y = self._at(call.outputs[0])
+        self.program.rows(_loss_kernel(call), rows, n, y, **places)
+        return True
+
+    def _binary_crossentropy_with_grad(self, call: Call) -> bool:
+        y, g = call.outputs
+        if any(x.dtype != _FLOAT32 or x.shape != y.shape for x in call.inputs):
+            return False
+        inputs = [self._at(x) for x in call.inputs]
+        kernel = _loss_kernel(call)
+        self.program.map(kernel, y.size, inputs, self._at(y), g=self._at(g))
         return True
 
     _mean_squared_error = _mean_squared_error_grad = _row_loss
     _categorical_crossentropy = _categorical_crossentropy_grad = _row_loss
     _sparse_categorical_crossentropy = _row_loss
     _sparse_categorical_crossentropy_grad = _row_loss
+    _mean_squared_error_with_grad = _row_loss
+    _categorical_crossentropy_with_grad = _row_loss
+    _sparse_categorical_crossentropy_with_grad = _row_loss
 
 
-def _axes(axis: Any, ndim: int) -> list[int]:
-    if axis is None:
-        return list(range(ndim))
-    given = axis if isinstance(axis, (tuple, list)) else (axis,)
-    return sorted(a % ndim for a in given)
+def _loss_kernel(call: Call) -> str:
+    """Return the kernel of a loss, of its gradient, or of both."""
+    loss = call.name.removesuffix("_grad").removesuffix("_with")
+    logits = "_logits" if call.attrs.get("from_logits") else ""
+    return f"{loss}{logits}{call.name[len(loss) :]}_f32"
 
 
 def _name(x: Operand) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,10 @@ class Moves:
 
     program: Any
     plan: Any
+
+    _checked: Callable[[Call], Callable[[], None]]
+    _python: Callable[[Call], Callable[[], None]]
+    _in_range: set[tuple[int, int]]  # indices that a call before has looked at
 
     def _at(self, x: Operand) -> Place:
         place: Place = self.plan.place(x)
@@ -198,12 +203,43 @@ class Moves:
         )
         return True
 
+    def _take(self, call: Call) -> bool:
+        (x, indices), (y,) = call.inputs, call.outputs
+        places = self._labels(call, indices)
+        if places is None or not _movable(x):
+            return False
+        outer, n, columns = kernels.around(x, call.attrs["axis"])
+        self.program.take(
+            *(outer, n, indices.size, columns * x.dtype.itemsize),
+            *(self._at(x), places, self._at(y), self._checked(call)),
+        )
+        self._in_range.add(self._range(indices, n))
+        return True
+
+    def _take_adjoint(self, call: Call) -> bool:
+        (ct, indices), (y,) = call.inputs, call.outputs
+        places = self._labels(call, indices)
+        if places is None or y.dtype.name not in ("float32", "float64"):
+            return False
+        outer, n, columns = kernels.around(y, call.attrs["axis"])
+        known = self._range(indices, n) in self._in_range
+        self.program.add_rows(
+            *(y.dtype.name, outer, n, indices.size, columns),
+            *(self._at(ct), places, self._at(y)),
+            self._python(call) if known else self._checked(call),
+        )
+        return True
+
+    def _range(self, indices: Operand, n: int) -> tuple[int, int]:
+        x = self.plan.root(indices) if isinstance(indices, Value) else indices
+        return id(x), n
+
     def _labels(self, call: Call, target: Operand) -> Place | None:
         """Return where the labels are as int64, converted if need be."""
         dtype = target.dtype.name
         if dtype == "int64":
             return self._at(target)
-        if dtype not in kernels.TYPES or dtype.startswith("float"):
+        if dtype not in kernels.TYPES or dtype in ("float32", "float64", "uint64"):
             return None
         wide: Place = self.plan.temporary(call)
         self.program.cast(target.size, self._at(target), dtype, wide, "int64")

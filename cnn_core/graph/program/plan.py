@@ -9,8 +9,8 @@ import numpy as np
 
 from ..trace import Call, Graph, Operand, Value
 from ..variable import Variable
-from . import kernels
-from .passes import Chain
+from . import folds, kernels
+from .chains import Chain
 
 ALIGNMENT = 64
 ARENA = 0  # slot of the arena
@@ -249,12 +249,17 @@ def _reads_before_writing(call: Call) -> bool:
 def temporary_bytes(call: Call) -> int:
     """Return the scratch that a call's instructions need in the arena."""
     if call.name in ("argmax", "argmin"):
-        return call.outputs[0].size * 8
+        return kernels.rounded(call.outputs[0].size * 8) + kernels.turned_bytes(call)
+    if call.name in folds.NAMES:
+        return folds.scratch_bytes(call)
     if call.name.startswith("sparse_categorical_crossentropy"):
         labels = call.inputs[-2]
         return 0 if labels.dtype == np.int64 else labels.size * 8
     if call.name == "one_hot":
         return call.inputs[0].size * 8
+    if call.name in ("take", "take_adjoint"):
+        indices = call.inputs[1]
+        return 0 if indices.dtype == np.int64 else indices.size * 8
     if call.outputs and kernels.elementwise(call) is None:
         shape = call.outputs[0].shape
         return sum(kernels.widened_bytes(x, shape) for x in kernels.widened(call))

@@ -1,117 +1,86 @@
-"""The order of calls: what frees memory runs as soon as it can."""
+"""The order in which a program computes."""
 
 from __future__ import annotations
 
-import heapq
-
 from ..trace import Call, Graph, Value
-from .kernels import VIEWS
+from . import kernels
 
-_SMALL = 64  # bytes that do not count
+# These look at values, and raise if they do not fit.
+_RAISING = frozenset({"take"})
 
 
-def release_early(graph: Graph) -> Graph:
-    """Move calls that free more memory than they take to where they can first run.
+def update_early(graph: Graph) -> Graph:
+    """Let variables take their new values as soon as these can be computed.
 
-    A variable's update so follows its gradient, which need not be kept until all
-    gradients are there. It stays behind the calls that read the variable's old value:
-    those find it in place then.
+    A trace has all gradients first and all updates after them. Where an update follows
+    the gradient that it needs, the gradient is still in cache, and its memory is free
+    again for the next one. An update waits for the calls that read the old value.
     """
-    return graph.replaced(_Schedule(graph).order())
+    calls = graph.calls
+    moves = _movable(graph)
+    follows = _order(graph)
+    updates = {id(x) for x in graph.writes.values()}
+    # A call that moves comes after the unmoved call of this position.
+    slots: list[int] = []
+    raised = -1  # where an error may come, before which no variable should change
+    for position, call in enumerate(calls):
+        after = [slots[p] for p in follows[position]]
+        if any(id(v) in updates for v in call.outputs):
+            after.append(raised)
+        slots.append(max(after, default=-1) if position in moves else position)
+        if call.name in _RAISING:
+            raised = position
+    # What an update computes from old values alone is in nobody's way until then.
+    until = [len(calls)] * len(calls)
+    for position in range(len(calls) - 1, -1, -1):
+        call = calls[position]
+        updating = _is_small(call) or any(id(v) in updates for v in call.outputs)
+        if position in moves and not updating:
+            slots[position] = max(slots[position], until[position])
+        for p in follows[position]:
+            until[p] = min(until[p], slots[position])
+    order = sorted(range(len(calls)), key=lambda p: (slots[p], p))
+    return graph.replaced([calls[p] for p in order])
 
 
-class _Schedule:
-    def __init__(self, graph: Graph) -> None:
-        self.calls = graph.calls
-        self.roots: dict[int, Value] = {}
-        self.makers: dict[int, int] = {}
-        self.users: dict[int, set[int]] = {}  # of a value and its views, still to come
-        for i, call in enumerate(self.calls):
-            for value in call.outputs:
-                self.makers[id(value)] = i
-            if call.name in VIEWS and isinstance(call.inputs[0], Value):
-                self.roots[id(call.outputs[0])] = self.root(call.inputs[0])
-            for x in call.inputs:
-                if isinstance(x, Value):
-                    self.users.setdefault(id(self.root(x)), set()).add(i)
-        lasting = (*graph.reads.values(), *graph.results())
-        self.lasting = {id(self.root(x)) for x in lasting}
-        self.waiting = [0] * len(self.calls)  # calls that have to run before
-        self.followers: list[list[int]] = [[] for _ in self.calls]
-        self._order_calls(graph)
-
-    def root(self, value: Value) -> Value:
-        """Return the value whose memory a value shows."""
-        return self.roots.get(id(value), value)
-
-    def _order_calls(self, graph: Graph) -> None:
-        before: list[set[int]] = [set() for _ in self.calls]
-        for i, call in enumerate(self.calls):
-            for x in call.inputs:
-                if id(x) in self.makers:
-                    before[i].add(self.makers[id(x)])
-        for variable, old in graph.reads.items():
-            maker = self.makers.get(id(graph.writes.get(variable, old)))
-            if maker is not None:
-                readers = self.users.get(id(old), ())
-                before[maker].update(i for i in readers if i < maker)
-        for i, needed in enumerate(before):
-            self.waiting[i] = len(needed)
-            for j in needed:
-                self.followers[j].append(i)
-
-    def order(self) -> list[Call]:
-        """Return the calls in their new order."""
-        placed: list[Call] = []
-        done = [False] * len(self.calls)
-        ready = [i for i, count in enumerate(self.waiting) if count == 0]  # a heap
-        for first in range(-1, len(self.calls)):
-            if first >= 0 and not done[first]:
-                ready = [first]
-            while ready:
-                i = heapq.heappop(ready)
-                if done[i] or not (i == first or self._pays(i)):
-                    continue
-                done[i] = True
-                placed.append(self.calls[i])
-                for j in self._run(i):
-                    if not done[j] and self.waiting[j] == 0:
-                        heapq.heappush(ready, j)
-        return placed
-
-    def _run(self, i: int) -> set[int]:
-        """Take note that a call ran; return those that may have become worth it."""
-        changed = set(self.followers[i])
-        for j in self.followers[i]:
-            self.waiting[j] -= 1
-        for x in self.calls[i].inputs:
-            if isinstance(x, Value):
-                users = self.users[id(self.root(x))]
-                users.discard(i)
-                if len(users) == 1:
-                    changed |= users
-        return changed
-
-    def _pays(self, i: int) -> bool:
-        """Tell whether a call takes nothing, or frees more than it takes."""
-        call = self.calls[i]
-        taken = sum(
-            value.nbytes
-            for value in call.outputs
-            if value.nbytes > _SMALL
-            and id(value) not in self.roots
-            and id(value) not in self.lasting
-        )
-        if taken == 0:
-            return True
-        roots = {id(r): r for r in map(self.root, _values(call))}
-        freed = sum(
-            root.nbytes
-            for key, root in roots.items()
-            if key not in self.lasting and self.users[key] == {i}
-        )
-        return freed > taken
+def _order(graph: Graph) -> list[list[int]]:
+    """Return for each call the positions of the calls that it has to follow."""
+    old = {id(x): id(graph.reads[v]) for v, x in graph.writes.items()}
+    makers: dict[int, int] = {}
+    readers: dict[int, list[int]] = {}
+    shown: dict[int, int] = {}  # whose memory a view shows
+    follows = []
+    for position, call in enumerate(graph.calls):
+        after = [makers[id(x)] for x in call.inputs if id(x) in makers]
+        for value in call.outputs:
+            makers[id(value)] = position
+            if id(value) in old:
+                after += readers.get(old[id(value)], [])
+        follows.append(after)
+        for x in call.inputs:
+            readers.setdefault(shown.get(id(x), id(x)), []).append(position)
+        if call.name in kernels.VIEWS:
+            (x,) = call.inputs
+            shown[id(call.outputs[0])] = shown.get(id(x), id(x))
+    return follows
 
 
-def _values(call: Call) -> list[Value]:
-    return [x for x in call.inputs if isinstance(x, Value)]
+def _movable(graph: Graph) -> set[int]:
+    """Return the positions of the calls that only updates need, and of small ones."""
+    fixed = {id(x) for x in graph.outputs}  # values that something else needs, too
+    moves = set()
+    for position in range(len(graph.calls) - 1, -1, -1):
+        call = graph.calls[position]
+        free = not any(id(v) in fixed for v in call.outputs)
+        if _is_small(call) or (free and kernels.is_chainable(call)):
+            moves.add(position)
+        else:
+            fixed.update(map(id, call.inputs))
+    return moves
+
+
+def _is_small(call: Call) -> bool:
+    """Tell whether a call makes single numbers from single numbers."""
+    return all(
+        x.size == 1 for x in (*call.inputs, *call.outputs) if isinstance(x, Value)
+    )

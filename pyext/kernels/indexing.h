@@ -1,0 +1,81 @@
+/* Rows picked by number, and rows added where they were picked. */
+#ifndef CNN_INDEXING_H
+#define CNN_INDEXING_H
+
+#include <stdint.h>
+#include <string.h>
+
+#define CNN_INDEX_GRAIN 16 /* columns, so that threads do not share cache lines */
+
+/* x (outer, n, row) and y (outer, count, row), where y[:, i] = x[:, indices[i]] */
+typedef struct {
+    int64_t outer;
+    int64_t n;
+    int64_t count;
+    int64_t row; /* bytes in y = x, elements in x += y */
+    const int64_t *indices;
+    const char *source;
+    char *to;
+} cnn_index_task;
+
+/* Tell whether every index is in -n .. n - 1. */
+static inline int cnn_indices_fit(const cnn_index_task *t) {
+    const uint64_t n = (uint64_t)t->n;
+    uint64_t wrong = 0;
+    for (int64_t i = 0; i < t->count; i++)
+        wrong |= (uint64_t)t->indices[i] + n >= 2 * n;
+    return !wrong;
+}
+
+static inline int64_t cnn_place(const cnn_index_task *t, int64_t i) {
+    return t->indices[i] < 0 ? t->indices[i] + t->n : t->indices[i];
+}
+
+#define CNN_TAKE_CASE(bytes, T)                                                      \
+    case bytes:                                                                      \
+        *(T *)y = *(const T *)x;                                                     \
+        break
+
+/* y[:, i] = x[:, indices[i]] for the rows begin .. end - 1 of y (outer * count) */
+static inline void cnn_take_part(void *task, int64_t begin, int64_t end) {
+    const cnn_index_task *t = task;
+    for (int64_t k = begin; k < end; k++) {
+        const int64_t o = k / t->count, i = k % t->count;
+        const char *x = t->source + (o * t->n + cnn_place(t, i)) * t->row;
+        char *y = t->to + k * t->row;
+        switch (t->row) {
+            CNN_TAKE_CASE(1, uint8_t);
+            CNN_TAKE_CASE(2, uint16_t);
+            CNN_TAKE_CASE(4, uint32_t);
+            CNN_TAKE_CASE(8, uint64_t);
+        default:
+            memcpy(y, x, (size_t)t->row);
+        }
+    }
+}
+
+/* x = 0 and then x[:, indices[i]] += y[:, i], one i after the other, for the columns
+ * begin .. end - 1 of all outer * row */
+#define CNN_ADD_ROWS(name, T)                                                        \
+    static inline void cnn_add_rows_##name(void *task, int64_t begin, int64_t end) { \
+        const cnn_index_task *t = task;                                              \
+        for (int64_t o = begin / t->row; o * t->row < end; o++) {                    \
+            const int64_t first = begin - o * t->row > 0 ? begin - o * t->row : 0;   \
+            const int64_t last = end - o * t->row < t->row ? end - o * t->row        \
+                                                           : t->row;                 \
+            const T *y = (const T *)t->source + o * t->count * t->row;               \
+            T *x = (T *)t->to + o * t->n * t->row;                                   \
+            for (int64_t i = 0; i < t->n; i++)                                       \
+                memset(x + i * t->row + first, 0,                                    \
+                       (size_t)(last - first) * sizeof(T));                          \
+            for (int64_t i = 0; i < t->count; i++) {                                 \
+                T *to = x + cnn_place(t, i) * t->row;                                \
+                for (int64_t c = first; c < last; c++)                               \
+                    to[c] += y[i * t->row + c];                                      \
+            }                                                                        \
+        }                                                                            \
+    }
+CNN_ADD_ROWS(f32, float)
+CNN_ADD_ROWS(f64, double)
+
+#endif
