@@ -48,26 +48,34 @@ static void CNN_FN(stream_read_f32)(int64_t n, const float *a, const float *b, f
 }
 
 /* y[i] = formula, four vectors a turn; tail is the formula for one element */
-#define CNN_DEFINE_STREAM(name, formula, tail)                                              \
+#define CNN_PEAK_LOOP(put, formula)                                                  \
+    for (; i + 4 * CNN_VLEN <= n; i += 4 * CNN_VLEN) {                               \
+        CNN_UNROLL(4)                                                                \
+        for (int j = 0; j < 4; j++) {                                                \
+            const int64_t k = i + j * CNN_VLEN;                                      \
+            put(y + k, formula);                                                     \
+        }                                                                            \
+        CNN_PEAK_BARRIER;                                                            \
+    }
+#define CNN_PEAK_STREAM(name, formula, tail)                                         \
     static void CNN_FN(name)(int64_t n, const float *a, const float *b, float s,     \
                              float *y) {                                             \
         const v_f32 vs = v_set(s);                                                   \
         int64_t i = 0;                                                               \
         (void)a, (void)b, (void)vs;                                                  \
-        for (; i + 4 * CNN_VLEN <= n; i += 4 * CNN_VLEN) {                           \
-            CNN_UNROLL(4)                                                            \
-            for (int j = 0; j < 4; j++) {                                            \
-                const int64_t k = i + j * CNN_VLEN;                                  \
-                v_store(y + k, formula);                                             \
-            }                                                                        \
-            CNN_PEAK_BARRIER;                                                        \
+        if (n >= CNN_STREAM) { /* past the caches, as the other kernels */           \
+            for (; (uintptr_t)(y + i) % (4 * CNN_VLEN); i++) y[i] = tail;            \
+            CNN_PEAK_LOOP(v_stream, formula)                                         \
+            v_stream_end();                                                          \
         }                                                                            \
+        CNN_PEAK_LOOP(v_store, formula)                                              \
         for (; i < n; i++) {                                                         \
             y[i] = tail;                                                             \
             CNN_PEAK_BARRIER;                                                        \
         }                                                                            \
     }
 
-CNN_DEFINE_STREAM(stream_write_f32, vs, s)
-CNN_DEFINE_STREAM(stream_copy_f32, v_load(a + k), a[i])
-CNN_DEFINE_STREAM(stream_triad_f32, v_fma(v_load(b + k), vs, v_load(a + k)), a[i] + s * b[i])
+CNN_PEAK_STREAM(stream_write_f32, vs, s)
+CNN_PEAK_STREAM(stream_copy_f32, v_load(a + k), a[i])
+CNN_PEAK_STREAM(stream_triad_f32, v_fma(v_load(b + k), vs, v_load(a + k)),
+                a[i] + s * b[i])

@@ -141,10 +141,11 @@ def test_outputs_of_all_steps_can_be_kept():
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_random_graphs_have_the_bits_of_eager(seed):
+@pytest.mark.parametrize(("m", "n"), [(6, 5), (72, 60)])  # small arrays, and large ones
+def test_random_graphs_have_the_bits_of_eager(m, n, seed):
     """Chains, views, broadcasts, reductions and assignments in any mixture."""
     rng = np.random.default_rng(seed)
-    shapes = [(6, 5), (6, 5), (5,), (6, 1), ()]
+    shapes = [(m, n), (m, n), (n,), (m, 1), ()]
     unary = [ops.relu, ops.tanh, ops.exp, ops.negative, ops.square, ops.sigmoid]
     binary = [ops.add, ops.subtract, ops.multiply, ops.maximum]
     plan = rng.integers(0, 1 << 30, 40).tolist()
@@ -174,12 +175,12 @@ def test_random_graphs_have_the_bits_of_eager(seed):
                     v.assign(fits[0] * 0.5 + v)
         return pool[-5:]
 
-    x = rng.normal(size=(6, 5)).astype("float32")
+    x = rng.normal(size=(m, n)).astype("float32")
     for without in ((), [list(PASSES)[seed % len(PASSES)]]):
         eager, traced = make(), make()
         program = compile_function(
             lambda t, traced=traced: function(traced, t),
-            Spec((6, 5), "float32"),
+            Spec((m, n), "float32"),
             without=without,
         )
         for _ in range(2):

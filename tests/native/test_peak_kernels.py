@@ -23,7 +23,7 @@ def test_fma_peak_counts_its_operations(
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("n", [2, 6, 130, 1000])
+@pytest.mark.parametrize("n", [2, 6, 130, 1000, 4_200_006])
 def test_streams_compute_and_count(
     native: ModuleType, isa: str, n: int, threads: int
 ) -> None:
