@@ -171,10 +171,14 @@ static int64_t CNN_FN(dots_f32)(const cnn_matmul *p, int64_t m, int64_t n0, int6
             const float *b = p->b + k0 + n0 * p->b_col;
             const float *bias = last && p->bias ? p->bias + n0 * p->bias_col : NULL;
             float *c = p->c + m * p->c_row + n0;
-            if (wide)
-                CNN_FN(dots)(4, &job, a, b, p->b_col, bias, c);
+            if (wide && p->b_col % 512 == 0 && job.steps % 16 == 0)
+                /* columns of B fall into the same few sets of L1: use a line of one up
+                 * before others need its place */
+                CNN_FN(dots)(4, 16, &job, a, b, p->b_col, bias, c);
+            else if (wide)
+                CNN_FN(dots)(4, 4, &job, a, b, p->b_col, bias, c);
             else
-                CNN_FN(dots)(1, &job, a, b, p->b_col, bias, c);
+                CNN_FN(dots)(1, 4, &job, a, b, p->b_col, bias, c);
             k0 += job.steps;
         } while (k0 < p->k);
         n0 += wide ? 4 * CNN_VLEN : CNN_VLEN;

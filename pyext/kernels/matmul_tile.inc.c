@@ -154,23 +154,27 @@ CNN_INLINE void CNN_FN(tile)(const int rows, const int vectors, const int edge,
 }
 
 /* One row of A against `vectors` vectors of columns of B that are contiguous along K
- * (b_row == 1): transposed in registers. */
-CNN_INLINE void CNN_FN(dots)(const int vectors, const CNN_FN(tile_job) * job,
-                             const float *a, const float *b, int64_t b_col,
-                             const float *bias, float *c) {
+ * (b_row == 1): transposed in registers, `span` steps of a vector at a time. */
+CNN_INLINE void CNN_FN(dots)(const int vectors, const int span,
+                             const CNN_FN(tile_job) * job, const float *a,
+                             const float *b, int64_t b_col, const float *bias,
+                             float *c) {
     v_f32 acc[1][16];
     CNN_UNROLL(16)
     for (int j = 0; j < vectors; j++)
         acc[0][j] = (v_f32){0};
     int64_t k = 0;
-    for (; k + 4 <= job->steps; k += 4) {
+    for (; k + span <= job->steps; k += span) {
         CNN_UNROLL(16)
         for (int j = 0; j < vectors; j++) {
-            v_f32 bv[4];
-            CNN_FN(transpose)(b + j * CNN_VLEN * b_col + k, b_col, bv);
             CNN_UNROLL(4)
-            for (int i = 0; i < 4; i++)
-                acc[0][j] = v_fma(v_set(a[(k + i) * job->a_col]), bv[i], acc[0][j]);
+            for (int64_t q = k; q < k + span; q += 4) {
+                v_f32 bv[4];
+                CNN_FN(transpose)(b + j * CNN_VLEN * b_col + q, b_col, bv);
+                CNN_UNROLL(4)
+                for (int i = 0; i < 4; i++)
+                    acc[0][j] = v_fma(v_set(a[(q + i) * job->a_col]), bv[i], acc[0][j]);
+            }
         }
     }
     for (; k < job->steps; k++) {
