@@ -8,7 +8,8 @@ from .data import MATRICES, VECTORS, normal, positive
 from .harness import Case, array_bytes
 
 UNARY = (
-    "negative absolute sign exp expm1 log log1p sqrt rsqrt square reciprocal erf"
+    "negative absolute sign exp expm1 log log1p sqrt rsqrt square reciprocal erf "
+    "sin cos"
 ).split()
 BINARY = "add subtract multiply divide maximum minimum".split()
 

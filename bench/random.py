@@ -18,3 +18,10 @@ def cases() -> Iterator[Case]:
             traffic=4 * n,
             rival=lambda t, seed, offset, shape: t.rand(shape),
         )
+        yield Case(
+            "random_normal",
+            label,
+            (7, 0, (n,)),
+            traffic=4 * n,
+            rival=lambda t, seed, offset, shape: t.randn(shape),
+        )

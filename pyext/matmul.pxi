@@ -163,7 +163,9 @@ cdef void _matmul_part(void *ctx, int64_t part, int slot) noexcept nogil:
 cdef void run_matmul(matmul_task *t, float *scratch) noexcept nogil:
     """Compute the prepared products; scratch is 64-byte aligned."""
     t.scratch = scratch
-    if t.parts == 1:
+    if t.parts == 1 and t.batch == 1:
+        cnn_table.matmul_block_f32(&t.p, &t.plan, 0, t.p.m, 0, t.p.n, scratch)
+    elif t.parts == 1:
         _matmul_part(t, 0, 0)
     else:
         cnn_parallel_parts(t.parts, t.threads, _matmul_part, t)

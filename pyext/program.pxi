@@ -1,4 +1,4 @@
-# Building a program: prepared kernel calls, one after the other; program_run.pxi runs it.
+# Building a program: kernel calls, one after the other; program_run.pxi runs them.
 
 from libc.stdlib cimport calloc, free, realloc
 
@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free, realloc
 cdef class Instructions:
     """A list of prepared kernel calls on numbered slots; slot 0 is the arena."""
 
+    cdef object __weakref__
     cdef const cnn_kernel_table *table  # whose kernels and plans the tasks hold
     cdef instruction *code
     cdef int64_t count
@@ -31,6 +32,7 @@ cdef class Instructions:
                 free((<chain_task *>self.code[i].task).op)
             if self.code[i].kind != DO_CALL:
                 free(self.code[i].task)
+            free(self.code[i].held)
         free(self.code)
         free(self.references)
         free(self.starts)
@@ -56,6 +58,7 @@ cdef class Instructions:
         self.code[self.count].kind = kind
         self.code[self.count].n = n
         self.code[self.count].task = task
+        self.code[self.count].held = NULL
         self.count += 1
         return task
 
@@ -202,7 +205,7 @@ cdef class Instructions:
 
     def matmul(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
                bint transpose_b, c, bias=None, activation=None, bint packed=False,
-               grad=None, parameter=None, saved=None, bias_gradient=None):
+               grad=None, parameter=None, saved=None, bias_gradient=None, held=None):
         """c (m, n) = activation(a @ b + bias), contiguous matrices; c lies alone.
 
         Everything below has the bits of the separate instructions.
@@ -216,9 +219,29 @@ cdef class Instructions:
             parameter: slope of "leaky_relu" (0.2) or alpha of "elu" (1.0) in `grad`.
             bias_gradient: place (n,) for the sums of the columns of b, as the bias
                 gradient of b.
+            held: place of b in panels, which runs that have them read instead of b (see
+                Program.arguments); not with what belongs to gradients.
+
+        Returns:
+            Number of the instruction.
         """
         cdef matmul_task *t = <matmul_task *>self._add(
             DO_MATMUL, sizeof(matmul_task), 0)
+        cdef int64_t at = self.count - 1
+        self._product(t, m, n, k, a, transpose_a, b, transpose_b, c, bias, activation,
+                      packed, grad, parameter, saved, bias_gradient)
+        if held is not None:
+            t = <matmul_task *>calloc(1, sizeof(matmul_task))
+            if t == NULL:
+                raise MemoryError()
+            self.code[at].held = t
+            self._product(t, m, n, k, a, transpose_a, held, False, c, bias, activation,
+                          True, None, None, None, None)
+        return at
+
+    cdef int _product(self, matmul_task *t, int64_t m, int64_t n, int64_t k, a,
+                      bint transpose_a, b, bint transpose_b, c, bias, activation,
+                      bint packed, grad, parameter, saved, bias_gradient) except -1:
         cdef float mark_a, mark_b
         _product_of_rows(&t.p, m, n, k, transpose_a, transpose_b)
         t.p.a = &mark_a
@@ -248,6 +271,7 @@ cdef class Instructions:
         self._refer(&t.p.c, c)
         if bias is not None:
             self._refer(&t.p.bias, bias)
+        return 0
 
     def pack_b(self, int64_t m, int64_t n, int64_t k, b, bint transpose_b, y):
         """y = b, (k, n) or (n, k) with transpose_b, in the panels that matmul reads.
@@ -372,6 +396,16 @@ cdef class Instructions:
         self._refer(&t.x, x)
         self._refer(&t.y, y)
 
+    def argsort(self, str dtype, int64_t outer, int64_t n, int64_t inner, x, y):
+        """y (outer, n, inner), int32 = the places that sort x along its middle axis."""
+        cdef cnn_sort_task *t = <cnn_sort_task *>self._add(
+            DO_SORT, sizeof(cnn_sort_task), outer * inner)
+        t.type = _SORT_TYPES[dtype]
+        t.n = n
+        t.inner = inner
+        self._refer(&t.x, x)
+        self._refer(&t.y, y)
+
     def one_hot(self, str dtype, int64_t rows, int64_t classes, labels, y):
         """y (rows, classes) = 1 at the int64 label of each row, 0 elsewhere."""
         cdef one_hot_task *t = <one_hot_task *>self._add(
@@ -383,8 +417,9 @@ cdef class Instructions:
 
     def take(self, int64_t outer, int64_t n, int64_t count, int64_t nbytes, x, indices,
              y, otherwise):
-        """y (outer, count) = rows of nbytes of x (outer, n) at int64 indices.
+        """y (outer, count) = rows of nbytes of x (outer, n) at indices.
 
+        They are given as a place and whether they are int32 instead of int64.
         `otherwise` is called if an index is out of range.
         """
         cdef pick_task *t = self._add_index(
@@ -401,6 +436,22 @@ cdef class Instructions:
             outer, n, count, columns, x, indices, y, otherwise)
         t.part = cnn_add_rows_f32 if dtype == "float32" else cnn_add_rows_f64
 
+    def along(self, int64_t outer, int64_t n, int64_t count, int64_t inner, x,
+              indices, y, otherwise, int64_t size=0, str dtype=None):
+        """y[o, i, j] = x[o, indices[o, i, j], j], elements of `size` bytes.
+
+        With a dtype instead, y (outer, n, inner) = 0 and then the same elements of y
+        += x, one i after the other. `otherwise` is called if an index is out of range.
+        """
+        cdef pick_task *t = self._add_index(
+            outer, n, count, inner, x, indices, y, otherwise)
+        t.along = True
+        t.rows.size = size
+        t.rows.all = outer * count * inner
+        t.part = cnn_along_part
+        if dtype is not None:
+            t.part = cnn_add_along_f32 if dtype == "float32" else cnn_add_along_f64
+
     cdef pick_task *_add_index(
         self, int64_t outer, int64_t n, int64_t count, int64_t row, x, indices, y,
         otherwise
@@ -408,11 +459,12 @@ cdef class Instructions:
         cdef pick_task *t = <pick_task *>self._add(DO_PICK, sizeof(pick_task), 0)
         t.rows.outer = outer
         t.rows.n = n
-        t.rows.count = count
+        t.rows.count = t.rows.all = count
         t.rows.row = row
         t.otherwise = <void *>otherwise
         self.calls.append(otherwise)
-        self._refer(&t.rows.indices, indices)
+        place, t.rows.narrow = indices
+        self._refer(<void *>&t.rows.indices, place)
         self._refer(&t.rows.source, x)
         self._refer(&t.rows.to, y)
         return t
@@ -439,11 +491,12 @@ cdef class Instructions:
         self._refer(&t.x, x)
         self._refer(&t.y, y)
 
-    def uniform(self, int64_t n, state, y):
-        """y = n numbers in [0, 1) from the state (key, counter)."""
-        cdef uniform_task *t = <uniform_task *>self._add(
-            DO_UNIFORM, sizeof(uniform_task), 0)
+    def random(self, int64_t n, bint normal, state, y):
+        """y = n numbers from the state (key, counter): in [0, 1), or normal ones."""
+        cdef random_task *t = <random_task *>self._add(
+            DO_RANDOM, sizeof(random_task), 0)
         t.n = n
+        t.normal = normal
         self._refer(&t.state, state)
         self._refer(&t.y, y)
 

@@ -10,17 +10,14 @@ from cpython.pythread cimport (
     PyThread_release_lock,
     PyThread_type_lock,
 )
-from cpython.ref cimport PyObject
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 
-cdef extern from "numpy/arrayobject.h":
-    cnp.ndarray PyArray_NewLikeArray(cnp.ndarray, int, PyObject *, int)
-    cnp.ndarray PyArray_NewCopy(cnp.ndarray, int)
-
-
-cdef extern from "Python.h":
-    Py_ssize_t Py_REFCNT(object)
+# A variable's old value, in case its step fails.
+cdef struct saved:
+    char *at
+    char *copy
+    int64_t nbytes
 
 
 cdef class Program(Instructions):
@@ -30,13 +27,17 @@ cdef class Program(Instructions):
     cdef int threads  # for which the tasks are cut into parts
     # what a run binds, and lets go of at its end
     cdef list variables  # (variable, slot, whether it is written)
+    cdef list panels  # (slot of b, slot, Panels, matmul, whether to write at once)
     cdef list data  # (slot, type number, dtype)
     cdef list results  # slots
     cdef list outputs  # (slot, offset, an array of shape and dtype)
     cdef int index  # slot of the row numbers, or -1
+    cdef saved *saves  # what a failing step has to leave as it was
+    cdef int64_t save_count
 
     def __cinit__(self):
         self.variables = []
+        self.panels = []
         self.data = []
         self.results = []
         self.outputs = []
@@ -47,26 +48,60 @@ cdef class Program(Instructions):
             raise MemoryError()
 
     def __dealloc__(self):
+        cdef int64_t i
+        for i in range(self.save_count):
+            free(self.saves[i].copy)
+        free(self.saves)
         if self.lock != NULL:
             PyThread_free_lock(self.lock)
 
-    def arguments(self, variables, data, results, outputs, index=None):
+    def arguments(self, variables, panels, data, results, outputs, index=None):
         """Say what `run` binds.
 
         Args:
             variables: tuples (variable, slot, whether the program writes it).
+            panels: tuples (slot of a variable, slot of its panels, Panels, number of
+                the matmul that reads them, whether they pay for a single run).
             data: pairs (slot, dtype), one for each input.
             results: slots of the arrays that take the outputs of all steps.
             outputs: tuples (operand, array of shape and dtype): what `run` returns.
             index: slot of the row numbers.
         """
         self.variables = list(variables)
+        self.panels = list(panels)
         self.data = [(slot, dtype.num, dtype) for slot, dtype in data]
         self.results = list(results)
         self.outputs = [(slot, offset, like) for (slot, offset), like in outputs]
         self.index = -1 if index is None else index
         for slot, _, _ in self.outputs:  # no instruction need refer to it
             self._reserve(slot)
+
+    def undo(self, arrays):
+        """Say what gets its old value back when an instruction raises.
+
+        Args:
+            arrays: pairs (slot, bytes); each step copies them before anything else.
+        """
+        self.saves = <saved *>calloc(len(arrays) + 1, sizeof(saved))
+        if self.saves == NULL:
+            raise MemoryError()
+        for slot, nbytes in arrays:
+            self.saves[self.save_count].nbytes = nbytes
+            self.saves[self.save_count].copy = <char *>calloc(1, nbytes + 1)
+            if self.saves[self.save_count].copy == NULL:
+                raise MemoryError()
+            self._refer(&self.saves[self.save_count].at, (slot, 0))
+            self.save_count += 1
+
+    cdef void _save(self) noexcept nogil:
+        cdef int64_t i
+        for i in range(self.save_count):
+            memcpy(self.saves[i].copy, self.saves[i].at, self.saves[i].nbytes)
+
+    cdef void _restore(self) noexcept nogil:
+        cdef int64_t i
+        for i in range(self.save_count):
+            memcpy(self.saves[i].at, self.saves[i].copy, self.saves[i].nbytes)
 
     cdef int _sort_references(self) except -1:
         """Bring each slot's references together; nothing is emitted after that."""
@@ -113,7 +148,7 @@ cdef class Program(Instructions):
         self.bound[slot] = array
         return 0
 
-    cdef int _bind_variables(self) except -1:
+    cdef int _bind_variables(self, int64_t count) except -1:
         cdef cnp.ndarray array
         cdef int slot
         cdef bint written
@@ -122,7 +157,7 @@ cdef class Program(Instructions):
             if written:
                 # Tensors read before must keep their values: work on a copy if anyone
                 # but the variable holds the array, or the memory that it shows.
-                if (Py_REFCNT(array) > 2 or not cnp.PyArray_ISCARRAY(array)
+                if (Py_REFCNT(<PyObject *>array) > 2 or not cnp.PyArray_ISCARRAY(array)
                         or not cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA)):
                     array = PyArray_NewCopy(array, cnp.NPY_CORDER)
                     variable._array = array
@@ -130,6 +165,22 @@ cdef class Program(Instructions):
                 array = _contiguous(array)
                 variable._array = array
             self._bind(slot, array)
+        self._bind_panels(count)
+        return 0
+
+    cdef int _bind_panels(self, int64_t count) except -1:
+        cdef Panels panels
+        cdef cnp.ndarray memory
+        cdef int matrix, slot
+        cdef int64_t at
+        cdef bint at_once
+        for matrix, slot, panels, at, at_once in self.panels:
+            memory = panels.current(self.bound[matrix], at_once or count > 1)
+            self.code[at].n = memory is not None
+            if memory is None:
+                self.bound[slot] = False  # nobody reads it in this run
+            else:
+                self._bind(slot, memory)
         return 0
 
     cdef int _bind_data(self, data, index, results) except -1:
@@ -170,7 +221,12 @@ cdef class Program(Instructions):
     cdef int _let_go(self) except -1:
         """Hold no array of others between runs."""
         cdef int slot
+        cdef bint written
         for variable, slot, written in self.variables:
+            self.release(slot)
+            if written:
+                variable._version += 1
+        for _, slot, _, _, _ in self.panels:
             self.release(slot)
         for slot, _, _ in self.data:
             self.release(slot)
@@ -226,15 +282,20 @@ cdef class Program(Instructions):
             with nogil:
                 PyThread_acquire_lock(self.lock, WAIT_LOCK)
         try:
-            self._bind_variables()
+            self._bind_variables(count)
             self._bind_data(data, index, results)
             for array in self.bound:
                 if array is None:
                     raise ValueError("Program.run: a slot is not bound")
             if seconds is None:
-                with nogil:
-                    for step in range(first, last + 1):
-                        _execute(self.code, self.count, step, step < last)
+                try:
+                    with nogil:
+                        for step in range(first, last + 1):
+                            self._save()
+                            _execute(self.code, self.count, step, step < last)
+                except BaseException:
+                    self._restore()
+                    raise
             else:
                 for step in range(first, last + 1):
                     self._profile(step, seconds)

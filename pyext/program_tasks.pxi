@@ -36,6 +36,9 @@ cdef extern from "folds.h" nogil:
     void cnn_run_part(void *task, int64_t begin, int64_t end)
 
 
+cdef dict _SORT_TYPES = {
+    "uint32": CNN_SORT_U32, "int32": CNN_SORT_I32, "float32": CNN_SORT_F32,
+}
 cdef dict _FOLDS = {
     "sum": FOLD_SUM, "mean": FOLD_MEAN, "max": FOLD_MAX, "min": FOLD_MIN,
 }
@@ -57,9 +60,10 @@ cdef enum Kind:
     DO_ONE_HOT
     DO_PICK
     DO_FOLD
+    DO_SORT
     DO_LOAD
     DO_STORE
-    DO_UNIFORM
+    DO_RANDOM
     DO_CHAIN
     DO_CALL
 
@@ -69,6 +73,7 @@ cdef struct instruction:
     cnn_task_fn part
     int64_t n
     void *task
+    void *held  # the task of a product that reads panels; it is done if n is 1
 
 
 # An address in a task that follows a slot.
@@ -114,15 +119,17 @@ cdef struct one_hot_task:
     char *y
 
 
-# Rows taken, or added (then `part` does it).
+# Rows taken, or added (then `part` does it), or elements of every step of `outer`.
 cdef struct pick_task:
     cnn_index_task rows
+    bint along
     cnn_task_fn part
     void *otherwise
 
 
-cdef struct uniform_task:
+cdef struct random_task:
     int64_t n
+    bint normal
     const uint32_t *state
     float *y
 
@@ -233,7 +240,7 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
     cdef pick_task *pick
     cdef fold_task *fold
     cdef matmul_task *product
-    cdef uniform_task *uniform
+    cdef random_task *random
     cdef philox_task philox
     cdef float *scratch
     cdef int64_t i
@@ -252,7 +259,7 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
                 with gil:
                     raise MemoryError("chain: no memory for scratch")
         elif at.kind == DO_MATMUL:
-            product = <matmul_task *>at.task
+            product = <matmul_task *>(at.held if at.n else at.task)
             scratch = <float *>cnn_workspace(product.scratch_size * sizeof(float))
             if scratch == NULL and product.scratch_size > 0:
                 with gil:
@@ -290,10 +297,17 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
             if not cnn_indices_fit(&pick.rows):
                 with gil:
                     (<object>pick.otherwise)()
+            elif pick.along:
+                cnn_parallel_for(pick.rows.outer,
+                                 GRAIN // (pick.rows.all // pick.rows.outer) + 1,
+                                 pick.part, &pick.rows)
             elif pick.part == NULL:
                 run_take(&pick.rows)
             else:
                 run_add_rows(pick.part, &pick.rows)
+        elif at.kind == DO_SORT:
+            cnn_parallel_for(at.n, GRAIN // (16 * (<cnn_sort_task *>at.task).n) + 1,
+                             run_sort, at.task)
         elif at.kind == DO_FOLD:
             folded = <cnn_fold_task *>at.task
             cnn_parallel_for(at.n, GRAIN // (folded.n * folded.inner) + 1, at.part,
@@ -302,13 +316,16 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
             _load(<load_task *>at.task, step, more)
         elif at.kind == DO_STORE:
             _store(<load_task *>at.task, step)
-        elif at.kind == DO_UNIFORM:
-            uniform = <uniform_task *>at.task
-            philox.seed = uniform.state[0]
-            philox.offset = <uint64_t>uniform.state[1] << 32
-            philox.n = uniform.n
+        elif at.kind == DO_RANDOM:
+            random = <random_task *>at.task
+            philox.seed = random.state[0]
+            philox.offset = <uint64_t>random.state[1] << 32
+            philox.n = random.n
             philox.words = NULL
-            philox.floats = uniform.y
+            philox.floats = random.y
+            philox.draw = cnn_table.uniform_f32
+            if random.normal:
+                philox.draw = cnn_table.normal_f32
             cnn_parallel_for((philox.n + 3) // 4, GRAIN // 8, _philox_blocks, &philox)
         else:
             with gil:

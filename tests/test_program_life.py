@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import re
+import threading
+import warnings
 import weakref
 from pathlib import Path
 
@@ -11,12 +13,13 @@ import numpy as np
 import pytest
 
 import cnn_core as keras
-from cnn_core import backend, layers
+from cnn_core import backend, layers, ops
 
 if backend.name() != "compiled":
     pytest.skip("programs need the compiled backend", allow_module_level=True)
 
 from cnn_core.graph.program import Program
+from cnn_core.models.programs import CAPACITY
 
 X = np.random.default_rng(0).normal(size=(40, 6)).astype("float32")
 Y = X[:, :2]
@@ -97,7 +100,7 @@ def born(monkeypatch):
 
     def noted(self, *args, **kwargs):
         make(self, *args, **kwargs)
-        programs.append(weakref.ref(self))
+        programs.append(weakref.ref(self._native))  # which holds the memory
 
     monkeypatch.setattr(Program, "__init__", noted)
     return programs
@@ -120,6 +123,62 @@ def test_programs_go_with_their_models(born):
     del model
     gc.collect()
     assert not [ref for ref in born if ref() is not None]
+
+
+def stacked():
+    return keras.Sequential([layers.Input((None, 4)), layers.Dense(8, "relu")])
+
+
+def in_python():
+    """Return a model with operations that run in Python."""
+
+    class Tangent(layers.Layer):
+        def call(self, inputs):
+            return ops.tan(inputs)
+
+    return keras.Sequential([layers.Input((None, 4)), layers.Dense(4), Tangent()])
+
+
+@pytest.mark.parametrize("make", [stacked, in_python])
+def test_a_thousand_lengths_neither_warn_nor_pile_up(make, born):
+    """Programs that make room for others go at once, without the garbage collector."""
+    model = make()
+    gc.collect()
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for length in range(1, 1001):
+                x = np.zeros((1, length, 4), "float32")
+                model.predict(x, verbose=0)
+                if length % 10 == 0:  # a kind that comes again is compiled
+                    model.predict(x, verbose=0)
+        alive = len([ref for ref in born if ref() is not None])
+    finally:
+        gc.enable()
+    assert len(born) >= 100
+    assert alive <= CAPACITY
+
+
+def test_two_threads_predict_while_a_third_changes_the_kind_of_batch():
+    model = in_python()
+    inputs = [X[:, :4].reshape(1, 40, 4) * k for k in range(3)]
+    expected = [model.predict(x, verbose=0) for x in inputs]
+    wrong = []
+
+    def work(k):
+        for i in range(60):
+            rows = 1 + i % 7 if k == 2 else 40
+            result = model.predict(inputs[k][:, :rows], verbose=0)
+            if not np.array_equal(result, expected[k][:, :rows]):
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")

@@ -234,8 +234,8 @@ class CallbackList(Callback):
 
 def _uses(callback: Any, hook: str) -> bool:
     """Tell whether a callback overrides a hook, or the older one it falls back to."""
-    return any(
-        getattr(getattr(callback, name, None), "__func__", None)
-        is not getattr(Callback, name)
-        for name in _BATCH_HOOKS[hook]
-    )
+    own, kind = getattr(callback, "__dict__", ()), type(callback)
+    for name in _BATCH_HOOKS[hook]:
+        if name in own or getattr(kind, name, None) is not getattr(Callback, name):
+            return True
+    return False

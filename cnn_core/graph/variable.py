@@ -61,7 +61,9 @@ class Variable(TensorLike):
         "_array",
         "_keras_mask",
         "_node",
+        "_panels",
         "_trainable",
+        "_version",
         "aggregation",
         "constraint",
         "name",
@@ -110,6 +112,8 @@ class Variable(TensorLike):
                 f"expected {shapes.standardize_shape(shape)}"
             )
         self._array = array
+        self._version = 0  # programs that write to the array count it
+        self._panels: Any = None  # copies that programs hold, by layout, weakly
         self._node: Node | None = None
         self._trainable = False
         self.trainable = trainable
@@ -249,6 +253,8 @@ class Variable(TensorLike):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._array = state["_array"]
+        self._version = 0
+        self._panels = None
         self._node = None
         self._trainable = False
         self.trainable = state["_trainable"]

@@ -183,12 +183,12 @@ class Stateful(Operation):
     ) -> list[Any]:
         """Return this layer and the layers in it, each once, parents first."""
         found: dict[int, Any] = {id(self): self}
-        stack = list(reversed(self._layers))
+        stack = self._layers[::-1]
         while stack:
             layer = stack.pop()
             if id(layer) not in found:
                 found[id(layer)] = layer
-                if recursive:
+                if recursive and layer._look():
                     stack.extend(reversed(layer._layers))
         return list(found.values())[0 if include_self else 1 :]
 
@@ -312,7 +312,8 @@ class Stateful(Operation):
         """Metrics of this layer and the layers in it."""
         found: dict[int, Any] = {}
         for layer in self._flatten_layers():
-            found.update((id(m), m) for m in layer._held().metrics)
+            if layer._look():
+                found.update((id(m), m) for m in layer._held().metrics)
         return list(found.values())
 
     @property

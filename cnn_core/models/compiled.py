@@ -27,6 +27,7 @@ class TrainingState:
         checked: signatures of data that is known to fit.
         own_metrics: all metrics of the model while a loop runs, else None.
         trainable: the variables to train while a loop runs, else None.
+        variables: gives all variables that a step may change, while a loop runs.
     """
 
     def __init__(self, arguments: dict[str, Any], output_names: Any) -> None:
@@ -46,6 +47,7 @@ class TrainingState:
         self.checked: set[Any] = set()
         self.own_metrics: list[Any] | None = None
         self.trainable: list[Variable] | None = None
+        self.variables: Callable[[], list[Variable]] | None = None
 
     def all_metrics(self) -> list[Any]:
         """Return the loss tracker, the metrics and the trackers of single losses."""

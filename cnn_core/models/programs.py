@@ -19,9 +19,6 @@ from ..graph.program.kernels import TYPES
 from ..layers.state import edits
 from .native_calls import supports
 
-# Runs a function, and undoes what it did to variables if it fails.
-Whole = Callable[[Callable[[], Any]], Any]
-
 # Programs of a model kept at once; the one used longest ago goes first.
 CAPACITY = 32
 # Seconds of steps per native call: Ctrl-C and the progress bar wait that long.
@@ -96,7 +93,7 @@ class StepPrograms:
 
     def keep(self, x: Any, program: Program) -> None:
         """Keep the program of `predict_step` for an array that is one batch."""
-        if self._whole is None or program.can_fail or type(x) is not np.ndarray:
+        if self._whole is None or type(x) is not np.ndarray:
             return
         stamp = edits.latest, config.changes()
         if stamp != self._stamp or len(self._whole) >= CAPACITY:
@@ -167,9 +164,13 @@ class StepPrograms:
 
 def _signature(batch: Any) -> Any:
     """Return what batches of one kind share."""
-    return repr(
-        tree.map_structure(lambda t: None if t is None else (t.shape, t.dtype), batch)
-    )
+    if type(batch) is Tensor:
+        return batch._array.shape, batch._array.dtype
+    if isinstance(batch, dict):
+        return dict, *[(k, _signature(v)) for k, v in batch.items()]
+    if isinstance(batch, (list, tuple)):
+        return type(batch), *[_signature(v) for v in batch]
+    return None if batch is None else (batch.shape, batch.dtype)
 
 
 def _surroundings(model: Any) -> Any:
@@ -192,21 +193,13 @@ def leaves_of(data: Any) -> list[Any]:
     return [a for a in tree.flatten(data) if a is not None]
 
 
-def run_batch(program: Program, batch: Any, whole: Whole) -> Any:
-    """Run one step on a batch of tensors and return its results."""
-    arrays = [t._array for t in leaves_of(batch)]
-    return _structured(program, _run(program, whole, arrays))
+def run_batch(program: Program, batch: Any) -> Any:
+    """Run one step on a batch of tensors, wholly or not at all; return its results."""
+    return _structured(program, program.run([t._array for t in leaves_of(batch)]))
 
 
 def _structured(program: Program, arrays: list[Any]) -> Any:
     return program.structured([Tensor(a) for a in arrays])
-
-
-def _run(program: Program, whole: Whole, *arguments: Any) -> list[Any]:
-    if program.can_fail:  # half a step would be left
-        arrays: list[Any] = whole(lambda: program.run(*arguments))
-        return arrays
-    return program.run(*arguments)
 
 
 class ArrayRunner:
@@ -271,14 +264,12 @@ class ArrayRunner:
 
     def run(
         self,
-        whole: Whole,
         results: Sequence[Any] = (),
         before_each: Callable[[int], None] | None = None,
     ) -> Iterator[tuple[int, Any]]:
         """Run an epoch; give the number and the results of the last step of each call.
 
         Args:
-            whole: runs a function, and undoes what it did to variables if it fails.
             results: arrays for all outputs, if they are kept.
             before_each: called before every step, which then runs by itself.
         """
@@ -295,7 +286,7 @@ class ArrayRunner:
                     before_each(done)
                     count = 1
                 started = time.perf_counter()
-                arrays = _run(program, whole, data, index, at, count, kept)
+                arrays = program.run(data, index, at, count, kept)
                 taken = time.perf_counter() - started
                 program.pace = min(4 * program.pace, count * _SLICE / max(taken, 1e-9))
                 at += count

@@ -23,10 +23,12 @@ from .data import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
-from .programs import ArrayRunner, StepPrograms, Whole, run_batch
+from .programs import ArrayRunner, StepPrograms, run_batch
 from .sources import Epochs, comes_in_batches, make_source
 
 Logs = dict[str, Any]
+# Runs a function, and undoes what it did to variables if it fails.
+Whole = Callable[[Callable[[], Any]], Any]
 
 
 class Trainer(Compiled):
@@ -197,7 +199,7 @@ class Trainer(Compiled):
             runner = self._array_runner(step, data)
             if runner is not None:
                 before = begin if watched else None
-                for number, logs in runner.run(_undoing(variables), (), before):
+                for number, logs in runner.run((), before):
                     end(number, logs)
                     if stopped():
                         break
@@ -226,7 +228,7 @@ class Trainer(Compiled):
         if self.built:
             program = self._step_programs().find(self, step, batch, now=False)
             if program is not None:
-                return run_batch(program, batch, _undoing(variables))
+                return run_batch(program, batch)
         return _undoing(variables)(lambda: getattr(self, step)(batch))
 
     def _step_programs(self) -> StepPrograms:
@@ -267,9 +269,9 @@ class Trainer(Compiled):
         data = Epochs(source, steps)
         self._prepare(source.peek(), "test_step")
         callbacks = _callback_list(callbacks, self, verbose, steps=data.num_batches)
-        with callbacks.closing():
+        with callbacks.closing(), self._looping(state):
             logs = self._evaluate(state, data, callbacks)
-        return logs if return_dict else self._in_order(logs)
+            return logs if return_dict else self._in_order(logs)
 
     def _evaluate(
         self, state: TrainingState, data: Epochs, callbacks: CallbackList
@@ -335,16 +337,22 @@ class Trainer(Compiled):
         callbacks = _callback_list(callbacks, self, verbose, steps=data.num_batches)
         with callbacks.closing():
             callbacks.on_predict_begin()
-            outputs = self._predict(x, data, callbacks)
+            outputs = self._predict(x, batch_size, data, callbacks)
             callbacks.on_predict_end()
         return outputs
 
-    def _predict(self, x: Any, data: Epochs, callbacks: CallbackList) -> Any:
-        if not callbacks.watches_batches("predict"):
+    def _predict(
+        self, x: Any, batch_size: int | None, data: Epochs, callbacks: CallbackList
+    ) -> Any:
+        if not callbacks.watches_batches("predict") and data.arrays is not None:
+            outputs = self._step_programs().predict_again(self, x, batch_size)
+            if outputs is not None:
+                callbacks.on_predict_batch_end(0)
+                return outputs
             runner = self._array_runner("predict_step", data, stores=True)
             if runner is not None:
                 outputs, arrays = runner.outputs()
-                for step, _ in runner.run(_undoing(self._all_variables), arrays):
+                for step, _ in runner.run(arrays):
                     callbacks.on_predict_batch_end(step)
                 if runner.only is not None:
                     self._step_programs().keep(x, runner.only)
@@ -421,8 +429,8 @@ class Trainer(Compiled):
         with self._looping(state) as variables:
             self.reset_metrics()
             logs = self._run_step(step, batch, variables)
-        logs = pythonify_logs(_checked_logs(logs, step))
-        return logs if return_dict else self._in_order(logs)
+            logs = pythonify_logs(_checked_logs(logs, step))
+            return logs if return_dict else self._in_order(logs)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the predictions for one batch as NumPy arrays."""
@@ -431,15 +439,14 @@ class Trainer(Compiled):
         if outputs is not None:
             return outputs
         batch = one_batch(x, None, None, "predict_on_batch")
-        whole = _undoing(self._all_variables)
         program = None
         if self.built:
             program = programs.find(self, "predict_step", batch, now=False)
         if program is None:
-            outputs = whole(lambda: self.predict_step(batch))
+            outputs = _undoing(self._all_variables)(lambda: self.predict_step(batch))
         else:
             programs.keep(x, program)
-            outputs = run_batch(program, batch, whole)
+            outputs = run_batch(program, batch)
         return tree.map_structure(np.array, outputs)
 
     # --- helpers ---
@@ -450,8 +457,8 @@ class Trainer(Compiled):
 
         The function it gives returns every variable that a step may change.
         """
-        if state.own_metrics is not None:  # inside another loop: it has looked
-            yield self._all_variables
+        if state.variables is not None:  # inside another loop: it has looked
+            yield state.variables
             return
         known = len(state.all_metrics())
         if type(self).metrics is Compiled.metrics:
@@ -469,10 +476,11 @@ class Trainer(Compiled):
         built = self.built and (self.optimizer is None or self.optimizer.built)
         if not built:
             state.trainable = None
+        state.variables = variables
         try:
             yield variables
         finally:
-            state.own_metrics = state.trainable = None
+            state.own_metrics = state.trainable = state.variables = None
 
     def _epoch_logs(self, logs: Any, step: str) -> Logs:
         """Return the results of the metrics, or of a step that logs other things.

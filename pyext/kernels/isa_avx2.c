@@ -4,6 +4,7 @@
 #define CNN_VLEN 8
 #define CNN_HAVE_FMA 1
 #include <immintrin.h>
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 

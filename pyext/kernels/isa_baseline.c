@@ -2,6 +2,7 @@
 #define CNN_ISA baseline
 #define CNN_VLEN 4
 #define CNN_HAVE_FMA 0
+#include <math.h>
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif

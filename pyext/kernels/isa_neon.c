@@ -4,6 +4,7 @@
 #define CNN_VLEN 4
 #define CNN_HAVE_FMA 1
 #include <arm_neon.h>
+#include <math.h>
 #include "table.inc.c"
 #else
 typedef int cnn_not_this_architecture;

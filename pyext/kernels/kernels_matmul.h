@@ -81,7 +81,8 @@ typedef void cnn_matmul_pack_fn(const cnn_matmul *p, const cnn_matmul_plan *plan
                                 int64_t first, int64_t last, float *y);
 /* Words [4 * block, 4 * block + n) of the Philox 4x32-10 stream of `seed`. */
 typedef void cnn_philox_fn(uint64_t seed, uint64_t block, int64_t n, uint32_t *y);
-/* The same words as floats in [0, 1): the top 24 bits times 2^-24. */
+/* The same words as floats in [0, 1), the top 24 bits times 2^-24, or as numbers of
+ * the standard normal distribution. */
 typedef void cnn_uniform_fn(uint64_t seed, uint64_t block, int64_t n, float *y);
 
 #define CNN_MATMUL_KERNELS(X)                                                        \
@@ -92,6 +93,7 @@ typedef void cnn_uniform_fn(uint64_t seed, uint64_t block, int64_t n, float *y);
 
 #define CNN_RANDOM_KERNELS(X)                                                        \
     X(philox_u32, philox)                                                            \
-    X(uniform_f32, uniform)
+    X(uniform_f32, uniform)                                                          \
+    X(normal_f32, uniform)
 
 #endif

@@ -31,17 +31,18 @@ static void CNN_FN(pack_strided)(int64_t count, int64_t steps, const float *x,
             const float *from = x + w * x_row;
             float *to = panel + w;
             int64_t k = 0;
-            for (; k + 4 <= steps; k += 4, to += 4 * width) {
+            while (steps >= 4 && k < steps) {
+                k = k + 4 <= steps ? k : steps - 4; /* the last four overlap */
                 v_f32 out[4];
                 CNN_FN(transpose)(from + k, x_row, out);
-                v_store(to, out[0]);
-                v_store(to + width, out[1]);
-                v_store(to + 2 * width, out[2]);
-                v_store(to + 3 * width, out[3]);
+                CNN_UNROLL(4)
+                for (int i = 0; i < 4; i++)
+                    v_store(to + (k + i) * width, out[i]);
+                k += 4;
             }
-            for (; k < steps; k++, to += width)
+            for (; k < steps; k++)
                 for (int i = 0; i < CNN_VLEN; i++)
-                    to[i] = from[i * x_row + k];
+                    to[k * width + i] = from[i * x_row + k];
         }
         for (; w + 4 <= count; w += 4)
             CNN_FN(pack_four)(steps, x + w * x_row, x_row, panel + w, width);

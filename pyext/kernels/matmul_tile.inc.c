@@ -11,8 +11,13 @@
 #else
 #define CNN_KEEP(x) (void)(x)
 #endif
+/* ... and makes a second copy of the loop for a_col == 1. */
+#define CNN_HOLD(pointer) __asm__("" : "+r"(pointer))
 /* Rows of B to fetch ahead: unpacked rows lie too far apart for the hardware. */
 #define CNN_MATMUL_AHEAD 8
+
+/* Steps in whose time a line of c comes from memory. */
+#define CNN_MATMUL_LONG 64
 
 typedef struct {
     int64_t steps; /* of this chunk */
@@ -110,6 +115,14 @@ CNN_INLINE void CNN_FN(tile)(const int rows, const int vectors, const int edge,
     for (int g = 0; 3 * g < rows; g++)
         row[g] = (const char *)a + 3 * g * a_row;
 
+    if (job->steps >= CNN_MATMUL_LONG) { /* what finish() needs of c */
+        CNN_UNROLL(16)
+        for (int i = 0; i < rows; i++) {
+            CNN_UNROLL(16)
+            for (int j = 0; j < vectors * CNN_VLEN; j += 16)
+                __builtin_prefetch(c + i * job->c_row + j, 1);
+        }
+    }
     const int64_t b_row = job->b_row, ahead = CNN_MATMUL_AHEAD * b_row;
     CNN_UNROLL(1)
     for (int64_t left = job->steps; left > 0; left--) {
@@ -125,12 +138,16 @@ CNN_INLINE void CNN_FN(tile)(const int rows, const int vectors, const int edge,
         for (int i = 0; i < rows; i++) {
             const v_f32 av = v_set(*(const float *)(row[i / 3] + i % 3 * a_row));
             CNN_UNROLL(16)
-            for (int j = 0; j < vectors; j++)
+            for (int j = 0; j < vectors; j++) {
                 acc[i][j] = v_fma(av, bv[j], acc[i][j]);
+                CNN_KEEP(acc[i][j]);
+            }
         }
         CNN_UNROLL(16)
-        for (int g = 0; 3 * g < rows; g++)
+        for (int g = 0; 3 * g < rows; g++) {
             row[g] += a_col;
+            CNN_HOLD(row[g]);
+        }
         b += b_row;
     }
     CNN_FN(finish)(rows, vectors, edge, job, acc, bias, c, part);

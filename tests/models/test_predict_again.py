@@ -59,8 +59,8 @@ def test_kinds_of_calls_that_need_more(ways, capsys):
     model.predict(X[:3], batch_size=2, verbose=0)
     model.predict(X, verbose=0)
     model.predict([X[:3]], verbose=0)
+    assert not any(ways)
     for _ in range(3):
-        assert not any(ways)
         model.predict(X[:3], verbose=1)
         assert "1" in capsys.readouterr().out
         seen = []
@@ -68,8 +68,13 @@ def test_kinds_of_calls_that_need_more(ways, capsys):
             on_predict_begin=lambda logs, seen=seen: seen.append(1)
         )
         model.predict(X[:3], verbose=0, callbacks=[watch])
+        assert seen == [1]
+        batches = keras.callbacks.LambdaCallback(
+            on_predict_batch_end=lambda batch, logs, seen=seen: seen.append(logs)
+        )
+        model.predict(X[:3], verbose=0, callbacks=[batches])
+        np.testing.assert_array_equal(seen[1]["outputs"], expected(model, X[:3]))
         model.predict(X[:3], verbose=0, steps=1)
-        assert seen
     for bad in ({"batch_size": -1}, {"batch_size": 0}, {"batch_size": 1.5}):
         with pytest.raises((ValueError, TypeError), match="batch_size"):
             model.predict(X[:3], verbose=0, **bad)

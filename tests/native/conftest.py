@@ -126,6 +126,8 @@ def make_cases(rows: int, n: int) -> list[Case]:
         add(name, x)
     for name in ("exp", "expm1", "erf", "tanh", "sigmoid", "softplus", "softsign"):
         add(name, x, rtol=3 * ulp)
+    for name in ("sin", "cos"):
+        add(name, x)
     for name in ("log", "log1p", "sqrt", "rsqrt"):
         add(name, positive, rtol=3 * ulp)
     for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):

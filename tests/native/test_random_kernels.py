@@ -63,6 +63,38 @@ def test_threads_do_not_change_a_bit(native: ModuleType) -> None:
         assert np.array_equal(native.random_uniform(7, 3, (100_003,)), expected)
 
 
+@pytest.mark.usefixtures("isa")
+def test_normal_numbers_are_those_of_the_reference(native: ModuleType) -> None:
+    for seed, offset in STREAMS:
+        for n in (*SIZES, 40_000):
+            expected = reference.random_normal(seed, offset, (n,))
+            normal = native.random_normal(seed, offset, (n,))
+            assert normal.dtype == np.float32
+            np.testing.assert_allclose(normal, expected, rtol=1.2e-7, atol=1e-16)
+
+
+@pytest.mark.usefixtures("restore")
+def test_normal_numbers_depend_on_their_place_only(native: ModuleType) -> None:
+    expected = native.random_normal(7, 3, (100_003,))
+    for threads in (1, 2, 3, 8):
+        native.set_num_threads(threads)
+        assert np.array_equal(native.random_normal(7, 3, (100_003,)), expected)
+    assert np.array_equal(native.random_normal(7, 5, (90,)), expected[8:98])
+    for isa in native.available_isas()[1:]:  # those with FMA
+        native.set_isa(isa)
+        assert np.array_equal(native.random_normal(7, 3, (100_003,)), expected)
+
+
+def test_extreme_words_give_the_widest_and_the_smallest_numbers(
+    native: ModuleType,
+) -> None:
+    x = native.random_normal(11, 0, (2_000_000,))
+    assert np.isfinite(x).all()
+    assert 4.5 < np.abs(x).max() < np.sqrt(64 * np.log(2)) * 1.0001
+    assert abs(float(x.mean())) < 0.005
+    assert abs(float(x.std()) - 1) < 0.005
+
+
 def test_position_decides(native: ModuleType) -> None:
     whole = native.philox_uint32(9, 100, 4000)
     assert np.array_equal(native.philox_uint32(9, 350, 1000), whole[1000:2000])

@@ -31,6 +31,8 @@ BOUNDS: dict[str, tuple[Function, float, float]] = {
     "tanh": (np.tanh, 1.4, 1.4),
     "sigmoid": (_sigmoid, 1.65, 1.65),
     "erf": (erf_float64, 1.05, 1.2),
+    "sin": (np.sin, 0.501, 0.501),
+    "cos": (np.cos, 0.501, 0.501),
     "softplus": (_softplus, 1.9, 1.9),
     "sqrt": (np.sqrt, 0.5, 0.5),
     "reciprocal": (np.reciprocal, 0.5, 0.5),
@@ -40,6 +42,7 @@ BOUNDS: dict[str, tuple[Function, float, float]] = {
 # Where a formula changes or a result overflows, underflows or rounds to its limit.
 EDGES = (
     (0.0, 0.34657359, 0.625, 0.70710677, 0.921875, 1.0, 1.4142135, 4.0, 9.01, 17.4)
+    + (0.78539819, 1.5707964, 3.1415927, 6.2831855, 16367173.0, 1.3421773e8, 2.3e10)
     + (20.0, 87.33654, 88.02969, 88.72284, 89.0, 103.27893, 103.97208, 104.0)
     + (2.9802322e-08, 1.17549435e-38, 5.6e-45, 8.5e37, 1.7014118e38, 3.4028235e38)
 )
@@ -99,6 +102,9 @@ SPECIAL = {
     + [(DENORMAL, DENORMAL)],
     "sigmoid": [(0.0, 0.5), (INF, 1.0), (-INF, 0.0), (40.0, 1.0), (-103.9, DENORMAL)],
     "erf": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (5.0, 1.0)],
+    "sin": [(0.0, 0.0), (-0.0, -0.0), (INF, NAN), (-INF, NAN), (DENORMAL, DENORMAL)]
+    + [(-DENORMAL, -DENORMAL), (1e-10, 1e-10)],
+    "cos": [(0.0, 1.0), (-0.0, 1.0), (INF, NAN), (-INF, NAN), (DENORMAL, 1.0)],
     "softplus": [(INF, INF), (-INF, 0.0), (200.0, 200.0), (-103.9, DENORMAL)],
     "sqrt": [(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-1.0, NAN)],
     "sign": [(0.0, 0.0), (INF, 1.0), (-INF, -1.0), (-DENORMAL, -1.0)],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -75,6 +77,7 @@ class Program:
         self._emit(sources, indexed)
         self._native.arguments(
             [(v, slot, v in self._written) for v, slot in self.plan.variables.items()],
+            self.lowering.panels.entries,
             zip(self._data_slots, self._sources, strict=True),
             self._result_slots,
             []
@@ -87,11 +90,6 @@ class Program:
             self._native.bind(slot, array)
 
     @property
-    def can_fail(self) -> bool:
-        """Whether a step may raise when it has changed variables already."""
-        return self.lowering.can_fail
-
-    @property
     def is_current(self) -> bool:
         """Whether it was made for the instruction set and the threads now in use."""
         return bool(self._native.is_current)
@@ -100,7 +98,9 @@ class Program:
 
     def _emit(self, sources: Sequence[str] | None, indexed: bool) -> None:
         plan, native = self.plan, self._native
-        self.lowering = Lowering(plan, native, self._python_call)
+        self.lowering = Lowering(
+            plan, native, functools.partial(_python_call, plan, weakref.ref(native))
+        )
         self._sources = [
             np.dtype(s) for s in sources or [v.dtype for v in self.graph.inputs]
         ]
@@ -127,6 +127,10 @@ class Program:
             dtype = x.dtype.name
             native.cast(variable.size, plan.place(x), dtype, place, dtype)
             self.lowering.note(f"{variable.path} = {x!r}")
+        reads, risk = self.graph.reads, self.lowering.at_risk
+        native.undo(
+            [(s, reads[v].nbytes) for v, s in plan.variables.items() if s in risk]
+        )
         self._result_slots = []
         if self.stores:
             for x in self.graph.outputs:
@@ -137,34 +141,6 @@ class Program:
                     rows, x.size // max(1, rows), x.dtype.name, plan.place(x), (slot, 0)
                 )
                 self.lowering.note(f"store {x!r}")
-
-    def _python_call(self, call: Call) -> Callable[[], None]:
-        """Return a function that computes a call without an instruction."""
-
-        def run() -> None:
-            arrays = [self._array(x) for x in call.inputs]
-            try:
-                results = call.primitive.run(*arrays, **call.attrs)
-            except Exception as error:
-                name_operation(error, call.name)
-                name_scope(error, call.scope)
-                raise
-            results = results if isinstance(results, tuple) else (results,)
-            for value, result in zip(call.outputs, results, strict=True):
-                self._array(value)[...] = result
-
-        return run
-
-    def _array(self, x: Operand) -> Any:
-        """Return an operand's memory as an array."""
-        if not isinstance(x, Value):
-            return x
-        slot, offset = self.plan.place(x)
-        memory = self._native.array(slot)
-        if slot != ARENA:
-            return memory.reshape(x.shape)
-        block = memory[offset : offset + x.nbytes]
-        return block.view(x.dtype).reshape(x.shape)
 
     # --- running ---
 
@@ -219,6 +195,8 @@ class Program:
             kinds: variables by the name of their kind, for the line about memory.
         """
         memory = self.plan.memory(kinds)
+        if self.lowering.panels.entries:
+            memory["weights in panels"] = self.lowering.panels.nbytes
         parts = [f"{nbytes:,} {kind}" for kind, nbytes in memory.items()]
         lines = [
             f"{len(self._native)} instructions, arena {self.plan.arena_bytes} bytes, "
@@ -231,6 +209,43 @@ class Program:
                 f"in Python: {', '.join(sorted(set(self.lowering.fallbacks)))}"
             )
         return "\n".join(lines + [str(name) for name in self.lowering.names])
+
+
+def _python_call(plan: Plan, program: Any, call: Call) -> Callable[[], None]:
+    """Return a function that computes a call of a running program in Python.
+
+    Args:
+        plan: where values live.
+        program: weak reference to the native program, which holds the function.
+        call: the call.
+    """
+
+    def run() -> None:
+        native = program()
+        arrays = [_array(plan, native, x) for x in call.inputs]
+        try:
+            results = call.primitive.run(*arrays, **call.attrs)
+        except Exception as error:
+            name_operation(error, call.name)
+            name_scope(error, call.scope)
+            raise
+        results = results if isinstance(results, tuple) else (results,)
+        for value, result in zip(call.outputs, results, strict=True):
+            _array(plan, native, value)[...] = result
+
+    return run
+
+
+def _array(plan: Plan, native: Any, x: Operand) -> Any:
+    """Return an operand's memory as an array."""
+    if not isinstance(x, Value):
+        return x
+    slot, offset = plan.place(x)
+    memory = native.array(slot)
+    if slot != ARENA:
+        return memory.reshape(x.shape)
+    block = memory[offset : offset + x.nbytes]
+    return block.view(x.dtype).reshape(x.shape)
 
 
 def _like(x: Operand) -> Any:

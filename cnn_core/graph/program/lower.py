@@ -14,6 +14,7 @@ from . import kernels
 from .chains import Chain
 from .folds import Folds
 from .moves import Moves
+from .panels import HeldPanels
 from .plan import Plan
 
 _FLOAT32 = np.dtype("float32")
@@ -24,7 +25,7 @@ class Lowering(Moves, Folds):
 
     Attributes:
         fallbacks: names of the primitives that run in Python.
-        can_fail: whether an error may come when variables have new values already.
+        at_risk: slots of the variables that may have a new value when an error comes.
 
     Args:
         plan: where values live.
@@ -39,12 +40,13 @@ class Lowering(Moves, Folds):
         self.plan = plan
         self.program = program
         self._python = call
+        self.panels = HeldPanels(plan)
         self.names: list[Any] = []  # what each instruction is, for explain()
         self.fallbacks: list[str] = []
-        self.can_fail = False
-        self._in_range = set()
-        self._writes = False  # whether a variable has a new value by now
+        self.at_risk: set[int] = set()
+        self._written: set[int] = set()  # slots of variables that have a new value
         self._variables = set(plan.variables.values())
+        self._in_range = set()
 
     def note(self, text: Any) -> None:
         """Say what the latest instruction is."""
@@ -61,12 +63,11 @@ class Lowering(Moves, Folds):
             self.program.call(self._checked(call))
             self.fallbacks.append(call.name)
         self.names += [call] * (len(self.program) - before)
-        if any(self._at(v)[0] in self._variables for v in call.outputs):
-            self._writes = True
+        self._written |= self._variables & {self._at(v)[0] for v in call.outputs}
 
     def _checked(self, call: Call) -> Callable[[], None]:
         """Return the call in Python, for an instruction that may have to raise."""
-        self.can_fail = self.can_fail or self._writes
+        self.at_risk |= self._written
         return self._python(call)
 
     def _native(self, call: Call) -> bool:
@@ -201,11 +202,13 @@ class Lowering(Moves, Folds):
         self.program.where(_name(y), y.size, *self._flat(call), self._at(y))
         return True
 
-    def _random_uniform(self, call: Call) -> bool:
-        self.program.uniform(
-            call.outputs[0].size, self._at(call.inputs[0]), self._at(call.outputs[0])
-        )
+    def _random(self, call: Call) -> bool:
+        (state,), (y,) = call.inputs, call.outputs
+        normal = call.name == "random_normal"
+        self.program.random(y.size, normal, self._at(state), self._at(y))
         return True
+
+    _random_uniform = _random_normal = _random
 
     # --- products ---
 
@@ -213,19 +216,39 @@ class Lowering(Moves, Folds):
         x, kernel, *bias = call.inputs
         if any(v.dtype != _FLOAT32 for v in call.inputs):
             return False
-        self.program.matmul(
+        self._emit_product(
             math.prod(x.shape[:-1]),
             kernel.shape[1],
             kernel.shape[0],
-            self._at(x),
+            x,
             False,
-            self._at(kernel),
+            kernel,
             False,
-            self._at(call.outputs[0]),
-            self._at(bias[0]) if bias else None,
-            call.attrs["activation"],
+            call.outputs[0],
+            bias=self._at(bias[0]) if bias else None,
+            activation=call.attrs["activation"],
         )
         return True
+
+    def _emit_product(
+        self,
+        m: int,
+        n: int,
+        k: int,
+        a: Operand,
+        transpose_a: bool,
+        b: Operand,
+        transpose_b: bool,
+        c: Value,
+        **more: Any,
+    ) -> None:
+        """Emit a product, which reads panels of b where the program holds them."""
+        if "grad" not in more and "bias_gradient" not in more:
+            more["held"] = self.panels.want(b, m, n, k, transpose_b)
+        places = self._at(a), transpose_a, self._at(b), transpose_b, self._at(c)
+        number = self.program.matmul(m, n, k, *places, **more)
+        if more.get("held") is not None:
+            self.panels.read_by(number)
 
     def _product(self, call: Call, **more: Any) -> bool:
         a, b = call.inputs[:2]
@@ -237,17 +260,8 @@ class Lowering(Moves, Folds):
         m = a.shape[1] if transpose_a else math.prod(a.shape[:-1])
         k = a.shape[0] if transpose_a else a.shape[-1]
         n = b.shape[0] if transpose_b else b.shape[1]
-        self.program.matmul(
-            m,
-            n,
-            k,
-            self._at(a),
-            transpose_a,
-            self._at(b),
-            transpose_b,
-            self._at(call.outputs[0]),
-            **more,
-        )
+        c = call.outputs[0]
+        self._emit_product(m, n, k, a, transpose_a, b, transpose_b, c, **more)
         return True
 
     _matmul = _product

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Any
 
 from ..trace import Call, Graph, Operand
@@ -60,21 +61,27 @@ def replace_calls(graph: Graph, others: dict[Call, Call | None]) -> Graph:
 
 
 def _ordered(calls: list[Call]) -> list[Call]:
-    """Return the calls once each, every one after those it needs."""
-    makers = {id(v): call for call in calls for v in call.outputs}
-    done: set[Call] = set()
-    ordered: list[Call] = []
-    for call in calls:
-        waiting = [call]
-        while waiting:
-            last = waiting[-1]
-            needs = [makers[id(x)] for x in last.inputs if id(x) in makers]
-            missing = [c for c in needs if c not in done]
-            if missing and last not in done:
-                waiting += missing[::-1]
-                continue
-            waiting.pop()
-            if last not in done:
-                done.add(last)
-                ordered.append(last)
+    """Return the calls once each, where they stood last, or once they can run.
+
+    A joined call stands where both its parts did: those who need the first wait.
+    """
+    places = {call: place for place, call in enumerate(calls)}
+    makers = {id(v): call for call in places for v in call.outputs}
+    users: dict[Call, list[Call]] = {call: [] for call in places}
+    missing = {}
+    for call in places:
+        needed = {makers[id(x)] for x in call.inputs if id(x) in makers}
+        missing[call] = len(needed)
+        for maker in needed:
+            users[maker].append(call)
+    ready = [place for call, place in places.items() if not missing[call]]
+    heapq.heapify(ready)
+    ordered = []
+    while ready:
+        call = calls[heapq.heappop(ready)]
+        ordered.append(call)
+        for user in users[call]:
+            missing[user] -= 1
+            if not missing[user]:
+                heapq.heappush(ready, places[user])
     return ordered
