@@ -103,7 +103,8 @@ CNN_INLINE v_f32 v_expm1(v_f32 x) {
     return v_select(v_lt(v_abs(x), v_set(0x1p-25f)), x, y + y);
 }
 
-/* 1 / (1 + exp(-x)): with exp(-|x|) = 2^n / p, the smaller half is 2^n / (2^n + p) */
+/* 1 / (1 + exp(-x)): with exp(-|x|) = 2^n / exp(r), the smaller half is
+ * 2^n / (2^n + exp(r)) */
 CNN_INLINE v_f32 v_sigmoid(v_f32 x) {
     v_f32 c = v_max(v_set(-104.0f), -v_abs(x));
     const float magic = CNN_ROUND_MAGIC + 127.0f + 64.0f;
