@@ -15,6 +15,7 @@ COMMANDS = {
     "models": "training steps of whole models against torch, JAX and Keras",
     "fixed": "costs of import, first step, call, step, new shape; and the rivals'",
     "memory": "peak memory of a training step, and torch's",
+    "roofline": "each kernel under the limits of this machine; with a picture",
 }
 
 

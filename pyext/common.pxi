@@ -5,7 +5,7 @@ import inspect
 import os
 
 cimport numpy as cnp
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cnp.import_array()
 
@@ -105,6 +105,9 @@ cdef extern from "kernels.h" nogil:
         float *) noexcept
     ctypedef void cnn_philox_fn(uint64_t, uint64_t, int64_t, uint32_t *) noexcept
     ctypedef void cnn_uniform_fn(uint64_t, uint64_t, int64_t, float *) noexcept
+    ctypedef int64_t cnn_peak_fn(int64_t, float, float *) noexcept
+    ctypedef void cnn_stream_fn(
+        int64_t, const float *, const float *, float, float *) noexcept
 
     # the fields that are called by name; the others are found by their offset
     ctypedef struct cnn_kernel_table:
@@ -155,6 +158,11 @@ cdef extern from "kernels.h" nogil:
         cnn_philox_fn *philox_u32
         cnn_uniform_fn *uniform_f32
         cnn_uniform_fn *normal_f32
+        cnn_peak_fn *peak_fma_f32
+        cnn_stream_fn *stream_read_f32
+        cnn_stream_fn *stream_write_f32
+        cnn_stream_fn *stream_copy_f32
+        cnn_stream_fn *stream_triad_f32
 
 
 cdef extern from "dispatch.h" nogil:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cnn_core as keras
@@ -62,7 +64,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path):
 def test_help_names_every_command():
     result = bench("--help")
     assert result.returncode == 0
-    for command in ("kernels", "models", "fixed", "memory"):
+    for command in ("kernels", "models", "fixed", "memory", "roofline"):
         assert f"\n    {command} " in result.stdout
 
 
@@ -184,3 +186,113 @@ def test_memory_rows_compare_with_ours(bench_modules):
     plan = {"weights": mega, "optimizer": 2 * mega, "temporaries": 3 * mega, "x": 0}
     cells = row(TASKS[0], plan, {"cnn_core": 8 * mega, "torch": 12 * mega, "jax": None})
     assert cells[1:] == ["1.0", "2.0", "3.0", "6.0", "8.0", "12.0 (1.50)", ""]
+
+
+# --- roofline -------------------------------------------------------------------------
+
+
+def a_machine(threads=1):
+    from bench.intensity import Machine
+
+    rates = {"L1": 200e9, "L2": 100e9, "L3": 50e9, "DRAM": 10e9}
+    bandwidth = {
+        level: dict.fromkeys(("read", "write", "copy", "triad"), rate)
+        for level, rate in rates.items()
+    }
+    caches = {"L1": 32 << 10, "L2": 512 << 10, "L3": 32 << 20}
+    return Machine(threads, 100e9, bandwidth, caches)
+
+
+def test_intensity_counts_operations_and_bytes(bench_modules):
+    from bench.harness import Case
+    from bench.intensity import work_of
+
+    a, b = np.zeros((8, 16), np.float32), np.zeros((16, 4), np.float32)
+    work = work_of(Case("matmul", "8x4x16", (a, b), flops=1024), a @ b)
+    assert work.traffic == 4 * (8 * 16 + 16 * 4 + 8 * 4)
+    assert work.written == 4 * 8 * 4
+    assert work.intensity == 1024 / work.traffic
+    assert work.kind == "triad"
+    work = work_of(Case("relu", "1K", (a,), traffic=2 * a.nbytes), a)
+    assert work.intensity == 1 / 8
+    assert work.kind == "copy"
+    work = work_of(Case("sum", "8x16", (a,), traffic=a.nbytes + 4), np.float32(0))
+    assert work.flops == a.size
+    assert work.kind == "read"
+    work = work_of(Case("random_uniform", "1K", (1, 0, 1024), traffic=4096), a)
+    assert work.intensity is None
+    loss = Case("binary_crossentropy", "8x16 logits", (a, a), traffic=3 * a.nbytes)
+    assert work_of(loss, a).flops == 57 * a.size
+
+
+def test_the_limit_is_the_lower_part_of_the_roof(bench_modules):
+    from bench.intensity import Work
+
+    machine = a_machine()
+    dense = machine.place(Work(10**9, 10**6, 10**5), 0.02)  # 10 ms at 100 GFLOP/s
+    assert (dense.level, dense.limit) == ("L3", "FMA")
+    assert dense.percent == pytest.approx(50)
+    assert dense.flop_rate == pytest.approx(50e9)
+    thin = machine.place(Work(10**6, 10**8, 5 * 10**7), 0.02)  # 10 ms at 10 GB/s
+    assert (thin.level, thin.limit) == ("DRAM", "DRAM copy")
+    assert thin.percent == pytest.approx(50)
+    unknown = machine.place(Work(None, 1000, 0), 1e-8)
+    assert (unknown.level, unknown.limit) == ("L1", "L1 read")
+    assert unknown.cells() == ["0.0", "", "", "100.0", "L1 read", "50"]
+
+
+def test_private_caches_add_up(bench_modules):
+    assert a_machine(1).level(40 << 10) == "L2"
+    assert a_machine(2).level(40 << 10) == "L1"
+    assert a_machine(2).level(30 << 20) == "DRAM"
+
+
+def test_labels_move_apart_as_little_as_they_must(bench_modules):
+    from bench.intensity import spread
+
+    assert spread([], 1) == []
+    assert spread([0, 5], 1) == [0, 5]
+    assert spread([3, 3, 3], 1) == [2, 3, 4]
+    placed = spread([0, 0.1, 0.2, 2, 9], 1)
+    assert all(b - a >= 1 - 1e-9 for a, b in pairwise(placed))
+    assert placed[-1] == 9
+
+
+def test_cache_sizes_come_from_the_system(bench_modules, tmp_path):
+    from bench.roofline import cache_sizes
+
+    for i, (kind, level, size) in enumerate(
+        [("Data", 1, "48K"), ("Instruction", 1, "32K"), ("Unified", 2, "2M")]
+    ):
+        folder = tmp_path / f"index{i}"
+        folder.mkdir()
+        for name, value in (("type", kind), ("level", level), ("size", size)):
+            (folder / name).write_text(f"{value}\n")
+    assert cache_sizes(tmp_path) == {"L1": 48 << 10, "L2": 2 << 20}
+    assert set(cache_sizes(tmp_path / "nothing")) == {"L1", "L2", "L3"}
+
+
+def test_every_elementwise_kernel_has_its_operations_counted(bench_modules):
+    from bench.cases import activations, elementwise
+    from bench.intensity import operations_of
+
+    cases = [*activations.cases(), *elementwise.cases()]
+    missing = {c.kernel for c in cases if operations_of(c.kernel, c.shape) is None}
+    assert missing == {"power"}  # a loop over powf, which is not ours
+
+
+def test_roofline_prints_a_table_and_draws_it(tmp_path):
+    figures, picture = tmp_path / "figures.json", tmp_path / "roof.png"
+    result = bench(
+        *["roofline", "--only", "softmax_grad", "--seconds", "0.001"],
+        *["--json", str(figures), "--png", str(picture)],
+    )
+    assert result.returncode == 0, result.stderr
+    assert "| FMA baseline, GFLOP/s" in result.stdout
+    assert "| DRAM triad, GB/s" in result.stdout
+    assert "| softmax_grad 128x512" in result.stdout
+    assert "left out: " in result.stdout  # 32x10
+    report = json.loads(figures.read_text())
+    assert all(row["percent"] > 0 for row in report["kernels"])
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert bench("roofline", "--only", "soft_max").returncode == 1

@@ -182,6 +182,7 @@ typedef void cnn_labelloss_with_grad_fn(int64_t rows, int64_t n, const float *ct
     X(sparse_categorical_crossentropy_logits_with_grad_f32, labelloss_with_grad)
 
 #include "kernels_matmul.h" /* CNN_MATMUL_KERNELS, CNN_RANDOM_KERNELS */
+#include "kernels_peak.h"   /* CNN_PEAK_KERNELS */
 
 #define CNN_KERNELS(X)                                                               \
     CNN_ELEMENTWISE_KERNELS(X)                                                       \
@@ -189,7 +190,8 @@ typedef void cnn_labelloss_with_grad_fn(int64_t rows, int64_t n, const float *ct
     CNN_REDUCTION_KERNELS(X)                                                         \
     CNN_LOSS_KERNELS(X)                                                              \
     CNN_MATMUL_KERNELS(X)                                                            \
-    CNN_RANDOM_KERNELS(X)
+    CNN_RANDOM_KERNELS(X)                                                            \
+    CNN_PEAK_KERNELS(X)
 
 #define CNN_KERNEL_FIELD(name, signature) cnn_##signature##_fn *name;
 typedef struct {

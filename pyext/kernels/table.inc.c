@@ -17,6 +17,7 @@
 #include "matmul.inc.c"
 #include "philox.inc.c"
 #include "trigonometry.inc.c"
+#include "peak.inc.c"
 
 #define CNN_STRING_(x) #x
 #define CNN_STRING(x) CNN_STRING_(x)

@@ -12,7 +12,7 @@
 
 static const int64_t lengths[] = {1,  3,  4,  7,   8,   15,   16,
                                   17, 33, 64, 65, 130, 1000, 19990};
-static float ct[LARGEST], x[LARGEST], z[LARGEST], y[LARGEST], g[LARGEST];
+static float ct[LARGEST], x[LARGEST], z[LARGEST], y[2 * LARGEST];
 static int64_t labels[LARGEST], index_of[LARGEST];
 static uint32_t words[LARGEST];
 static uint64_t digest;
@@ -22,11 +22,11 @@ static void add_word(uint32_t word) {
 }
 
 /* NaN has many bit patterns; all count as one. */
-static void add_floats(const float *from, int64_t n) {
+static void add_floats(int64_t n) {
     for (int64_t i = 0; i < n; i++) {
         uint32_t word = 0x7fc00000;
-        if (from[i] == from[i])
-            memcpy(&word, from + i, sizeof word);
+        if (y[i] == y[i])
+            memcpy(&word, y + i, sizeof word);
         add_word(word);
     }
 }
@@ -59,12 +59,9 @@ static void run_map(const char *signature, void *kernel) {
             (*(cnn_grad_p_fn **)kernel)(n, ct, x, 0.3f, y);
         else if (!strcmp(signature, "loss"))
             (*(cnn_loss_fn **)kernel)(n, z, x, y);
-        else if (!strcmp(signature, "loss_with_grad")) {
-            (*(cnn_loss_with_grad_fn **)kernel)(n, ct, z, x, y, g);
-            add_floats(g, n);
-        } else
+        else
             (*(cnn_loss_grad_fn **)kernel)(n, ct, z, x, y);
-        add_floats(y, n);
+        add_floats(n);
     }
 }
 
@@ -75,9 +72,9 @@ static void run_binary(const char *signature, void *kernel) {
         const int64_t n = lengths[i];
         for (int step = 0; step < 4; step++) {
             fn(2, n, x, step & 1 ? n : 0, step >> 1, ct, n, 1, y);
-            add_floats(y, 2 * n);
+            add_floats(2 * n);
             fn(2, n, ct, 0, 1, x, 1, !(step >> 1), y);
-            add_floats(y, 2 * n);
+            add_floats(2 * n);
         }
     }
 }
@@ -96,30 +93,45 @@ static void run_rows(const char *signature, void *kernel) {
             (*(cnn_rowloss_fn **)kernel)(results = rows, n, z, x, y);
         else if (!strcmp(signature, "rowloss_grad"))
             (*(cnn_rowloss_grad_fn **)kernel)(rows, n, ct, z, x, y);
-        else if (!strcmp(signature, "rowloss_with_grad")) {
-            (*(cnn_rowloss_with_grad_fn **)kernel)(results = rows, n, ct, z, x, y, g);
-            add_floats(g, rows * n);
-        } else if (!strcmp(signature, "labelloss_with_grad")) {
-            (*(cnn_labelloss_with_grad_fn **)kernel)(results = rows, n, ct, labels, x, y,
-                                                     g);
-            add_floats(g, rows * n);
-        } else if (!strcmp(signature, "labelloss"))
+        else if (!strcmp(signature, "labelloss"))
             (*(cnn_labelloss_fn **)kernel)(results = rows, n, labels, x, y);
         else
             (*(cnn_labelloss_grad_fn **)kernel)(rows, n, ct, labels, x, y);
-        add_floats(y, results);
+        add_floats(results);
+    }
+}
+
+/* Losses first, then their gradients. */
+static void run_losses(const char *signature, void *kernel) {
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        const int64_t n = lengths[i], rows = 2;
+        int64_t results = rows;
+        float *const g = y + 2 * n;
+        if (!strcmp(signature, "loss_with_grad"))
+            (*(cnn_loss_with_grad_fn **)kernel)(results = rows * n, ct, z, x, y, g);
+        else if (!strcmp(signature, "rowloss_with_grad"))
+            (*(cnn_rowloss_with_grad_fn **)kernel)(rows, n, ct, z, x, y, g);
+        else
+            (*(cnn_labelloss_with_grad_fn **)kernel)(rows, n, ct, labels, x, y, g);
+        add_floats(results);
+        memmove(y, g, (size_t)(rows * n) * sizeof *y);
+        add_floats(rows * n);
+    }
+}
+
+static void run_column_index(const char *signature, void *kernel) {
+    (void)signature;
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        const int64_t cols = lengths[i], rows = LARGEST / (2 * cols) % 300 + 1;
+        (*(cnn_column_index_fn **)kernel)(rows, cols, x, cols, index_of);
+        for (int64_t j = 0; j < cols; j++)
+            add_word((uint32_t)index_of[j]);
     }
 }
 
 static void run_index(const char *signature, void *kernel) {
+    (void)signature;
     for (size_t i = 0; i < COUNT(lengths); i++) {
-        if (!strcmp(signature, "column_index")) {
-            const int64_t cols = lengths[i], rows = LARGEST / (2 * cols) % 300 + 1;
-            (*(cnn_column_index_fn **)kernel)(rows, cols, x, cols, index_of);
-            for (int64_t j = 0; j < cols; j++)
-                add_word((uint32_t)index_of[j]);
-            continue;
-        }
         (*(cnn_index_fn **)kernel)(2, lengths[i], x, index_of);
         add_word((uint32_t)index_of[0]);
         add_word((uint32_t)index_of[1]);
@@ -131,7 +143,7 @@ static void run_fold(const char *signature, void *kernel) {
     for (size_t i = 0; i < COUNT(lengths); i++) {
         const int64_t cols = lengths[i], rows = LARGEST / (2 * cols) % 300 + 1;
         (*(cnn_fold_fn **)kernel)(rows, cols, x, cols, y);
-        add_floats(y, cols);
+        add_floats(cols);
     }
 }
 
@@ -140,7 +152,7 @@ static void run_philox(const char *signature, void *kernel) {
         const int64_t n = lengths[i];
         if (!strcmp(signature, "uniform")) {
             (*(cnn_uniform_fn **)kernel)(42, UINT64_MAX - 5, n, y);
-            add_floats(y, n);
+            add_floats(n);
             continue;
         }
         (*(cnn_philox_fn **)kernel)(UINT64_C(1) << 40, 7, n, words);
@@ -174,7 +186,7 @@ static void run_product(const char *signature, void *kernel) {
                     p.grad = (cnn_activation)after;
                     p.grad_p = 0.3f;
                     p.saved = x;
-                    p.sums = g;
+                    p.sums = y + LARGEST;
                 }
                 cnn_table->matmul_plan_f32(&p, &plan);
                 const size_t bytes = ((size_t)plan.scratch * 4 + 127) / 64 * 64;
@@ -183,9 +195,11 @@ static void run_product(const char *signature, void *kernel) {
                     exit(3);
                 (*(cnn_matmul_block_fn **)kernel)(&p, &plan, 0, m, 0, n, scratch);
                 free(scratch);
-                add_floats(y, m * n);
-                if (p.sums)
-                    add_floats(g, n);
+                add_floats(m * n);
+                if (p.sums) {
+                    memcpy(y, p.sums, (size_t)n * sizeof *y);
+                    add_floats(n);
+                }
             }
 }
 
@@ -200,19 +214,19 @@ static const struct {
     {"grad_p", run_map},
     {"loss", run_map},
     {"loss_grad", run_map},
-    {"loss_with_grad", run_map},
     {"binary", run_binary},
     {"reduce", run_rows},
     {"rowmap", run_rows},
     {"rowmap_grad", run_rows},
     {"rowloss", run_rows},
     {"rowloss_grad", run_rows},
-    {"rowloss_with_grad", run_rows},
     {"labelloss", run_rows},
     {"labelloss_grad", run_rows},
-    {"labelloss_with_grad", run_rows},
+    {"loss_with_grad", run_losses},
+    {"rowloss_with_grad", run_losses},
+    {"labelloss_with_grad", run_losses},
     {"index", run_index},
-    {"column_index", run_index},
+    {"column_index", run_column_index},
     {"fold", run_fold},
     {"philox", run_philox},
     {"uniform", run_philox},

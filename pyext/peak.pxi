@@ -1,0 +1,89 @@
+# What the machine can do at best, on all threads that calls may use.
+
+cdef struct stream_task:
+    cnn_stream_fn *fn
+    const float *a
+    const float *b
+    float *y
+    int64_t n  # elements of a thread's part
+    int64_t repeats
+
+
+cdef void _peak_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
+    cdef float total
+    for _ in range(end - i):
+        cnn_table.peak_fma_f32((<int64_t *>ctx)[0], 0.5, &total)
+
+
+cdef void _stream_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
+    cdef stream_task *t = <stream_task *>ctx
+    cdef int64_t at
+    cdef float total
+    while i < end:
+        at = i * t.n
+        for _ in range(t.repeats):
+            t.fn(t.n, t.a + at, t.b + at, 1.5,
+                 t.y + at if t.y != NULL else &total)
+        i += 1
+
+
+def fma_peak(int64_t rounds) -> int:
+    """Run chains of fused multiply-adds in registers, on every thread.
+
+    Args:
+        rounds: steps of the chains of a thread.
+
+    Returns:
+        The number of floating-point operations: two for each fused multiply-add.
+    """
+    cdef float total
+    cdef int64_t threads = cnn_num_threads()
+    with nogil:
+        cnn_parallel_for(threads, 1, _peak_part, &rounds)
+    return threads * rounds * cnn_table.peak_fma_f32(0, 0.5, &total)
+
+
+def stream(str kind, a, b, y, int64_t repeats) -> int:
+    """Move arrays through the caches; every thread has an equal part of its own.
+
+    Args:
+        kind: "read", "write", "copy", or "triad" (y = a + 1.5 b).
+        a: contiguous float32 array.
+        b: another one of the same shape.
+        y: another one of the same shape; "read" leaves it alone.
+        repeats: how often each thread walks through its part.
+
+    Returns:
+        The number of bytes read and written.
+    """
+    cdef stream_task task
+    cdef int64_t threads = cnn_num_threads()
+    cdef cnp.ndarray one
+    for name, x in (("a", a), ("b", b), ("y", y)):
+        if not (_is_float32(x) and cnp.PyArray_IS_C_CONTIGUOUS(x)
+                and cnp.PyArray_SIZE(x) == cnp.PyArray_SIZE(a)):
+            raise ValueError(
+                f"stream: expected {name} to be a contiguous float32 array like a")
+    arrays = {"read": 1, "write": 1, "copy": 2, "triad": 3}
+    if kind == "read":
+        task.fn = cnn_table.stream_read_f32
+    elif kind == "write":
+        task.fn = cnn_table.stream_write_f32
+    elif kind == "copy":
+        task.fn = cnn_table.stream_copy_f32
+    elif kind == "triad":
+        task.fn = cnn_table.stream_triad_f32
+    else:
+        raise ValueError(
+            f"stream: kind {kind!r} is unknown; choose one of {', '.join(arrays)}")
+    one = a
+    task.a = <const float *>cnp.PyArray_DATA(one)
+    task.n = cnp.PyArray_SIZE(one) // threads
+    one = b
+    task.b = <const float *>cnp.PyArray_DATA(one)
+    one = y
+    task.y = NULL if kind == "read" else <float *>cnp.PyArray_DATA(one)
+    task.repeats = repeats
+    with nogil:
+        cnn_parallel_for(threads, 1, _stream_part, &task)
+    return arrays[kind] * 4 * threads * task.n * repeats
