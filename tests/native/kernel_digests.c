@@ -180,7 +180,14 @@ static void run_product(const char *signature, void *kernel) {
                 p.c_row = n;
                 p.bias = after % 2 ? x + 100 : NULL;
                 p.bias_col = 1;
-                p.activation = (cnn_activation)after;
+                if ((after + layout) % 3) {
+                    p.activation = (cnn_activation)after;
+                } else {
+                    p.grad = (cnn_activation)after;
+                    p.grad_p = 0.3f;
+                    p.saved = x;
+                    p.sums = y + LARGEST;
+                }
                 cnn_table->matmul_plan_f32(&p, &plan);
                 const size_t bytes = ((size_t)plan.scratch * 4 + 127) / 64 * 64;
                 float *scratch = aligned_alloc(64, bytes);
@@ -189,6 +196,10 @@ static void run_product(const char *signature, void *kernel) {
                 (*(cnn_matmul_block_fn **)kernel)(&p, &plan, 0, m, 0, n, scratch);
                 free(scratch);
                 add_floats(m * n);
+                if (p.sums) {
+                    memcpy(y, p.sums, (size_t)n * sizeof *y);
+                    add_floats(n);
+                }
             }
 }
 
