@@ -34,6 +34,8 @@ OPERATIONS: dict[str, int] = {
     "log": _LOG,
     "log1p": 32,
     "erf": 51,
+    "sin": 32,
+    "cos": 32,
     "tanh": 37,
     "elu": 27,
     "selu": 28,

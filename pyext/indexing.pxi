@@ -8,7 +8,10 @@ cdef extern from "indexing.h" nogil:
         int64_t n
         int64_t count
         int64_t row
-        const int64_t *indices
+        int64_t size
+        int64_t all
+        int narrow
+        const void *indices
         const char *source
         char *to
 
@@ -16,6 +19,9 @@ cdef extern from "indexing.h" nogil:
     void cnn_take_part(void *task, int64_t begin, int64_t end)
     void cnn_add_rows_f32(void *task, int64_t begin, int64_t end)
     void cnn_add_rows_f64(void *task, int64_t begin, int64_t end)
+    void cnn_along_part(void *task, int64_t begin, int64_t end)
+    void cnn_add_along_f32(void *task, int64_t begin, int64_t end)
+    void cnn_add_along_f64(void *task, int64_t begin, int64_t end)
 
 
 cdef inline void run_take(cnn_index_task *t) noexcept nogil:
@@ -42,7 +48,7 @@ cdef bint _index_shape(cnp.ndarray x, object indices, int axis,
     if not (cnp.PyArray_Check(indices) and cnp.PyArray_ISINTEGER(indices)
             and cnp.PyArray_TYPE(indices) != cnp.NPY_UINT64):
         return False
-    t.count = cnp.PyArray_SIZE(indices)
+    t.count = t.all = cnp.PyArray_SIZE(indices)
     t.outer = t.row = 1
     for i in range(axis):
         t.outer *= cnp.PyArray_DIM(x, i)
@@ -69,7 +75,8 @@ def take(x, indices, axis=None):
     source = x
     wide = _wide_indices(indices)
     task.row *= cnp.PyArray_ITEMSIZE(source)
-    task.indices = <const int64_t *>cnp.PyArray_DATA(wide)
+    task.narrow = False
+    task.indices = cnp.PyArray_DATA(wide)
     if not cnn_indices_fit(&task):
         return _fallback("take")(x, indices, axis)
     y = numpy.empty(x.shape[:at] + indices.shape + x.shape[at + 1:], x.dtype)
@@ -96,7 +103,8 @@ def take_adjoint(ct, indices, axis, shape):
         return _fallback("take_adjoint")(ct, indices, axis, shape)
     updates = cnp.PyArray_GETCONTIGUOUS(ct)
     wide = _wide_indices(indices)
-    task.indices = <const int64_t *>cnp.PyArray_DATA(wide)
+    task.narrow = False
+    task.indices = cnp.PyArray_DATA(wide)
     if not (cnn_indices_fit(&task)
             and cnp.PyArray_SIZE(updates) == task.outer * task.count * task.row):
         return _fallback("take_adjoint")(ct, indices, axis, shape)

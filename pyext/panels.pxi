@@ -1,7 +1,7 @@
 # Matrices of variables in the panels that products read fastest, held between runs.
 
 from cpython.ref cimport PyObject
-from cpython.weakref cimport PyWeakref_GetObject, PyWeakref_NewRef
+from cpython.weakref cimport PyWeakref_NewRef
 
 
 cdef extern from "numpy/arrayobject.h":
@@ -55,7 +55,7 @@ cdef class Panels:
         """
         version = self.variable._version
         if (self.seen is None or version != self.version
-                or <PyObject *>PyWeakref_GetObject(self.seen) != <PyObject *>array):
+                or self.seen() is not array):
             self.seen = PyWeakref_NewRef(array, None)
             self.version = version
             self.written = False

@@ -396,6 +396,16 @@ cdef class Instructions:
         self._refer(&t.x, x)
         self._refer(&t.y, y)
 
+    def argsort(self, str dtype, int64_t outer, int64_t n, int64_t inner, x, y):
+        """y (outer, n, inner), int32 = the places that sort x along its middle axis."""
+        cdef cnn_sort_task *t = <cnn_sort_task *>self._add(
+            DO_SORT, sizeof(cnn_sort_task), outer * inner)
+        t.type = _SORT_TYPES[dtype]
+        t.n = n
+        t.inner = inner
+        self._refer(&t.x, x)
+        self._refer(&t.y, y)
+
     def one_hot(self, str dtype, int64_t rows, int64_t classes, labels, y):
         """y (rows, classes) = 1 at the int64 label of each row, 0 elsewhere."""
         cdef one_hot_task *t = <one_hot_task *>self._add(
@@ -407,8 +417,9 @@ cdef class Instructions:
 
     def take(self, int64_t outer, int64_t n, int64_t count, int64_t nbytes, x, indices,
              y, otherwise):
-        """y (outer, count) = rows of nbytes of x (outer, n) at int64 indices.
+        """y (outer, count) = rows of nbytes of x (outer, n) at indices.
 
+        They are given as a place and whether they are int32 instead of int64.
         `otherwise` is called if an index is out of range.
         """
         cdef pick_task *t = self._add_index(
@@ -425,6 +436,22 @@ cdef class Instructions:
             outer, n, count, columns, x, indices, y, otherwise)
         t.part = cnn_add_rows_f32 if dtype == "float32" else cnn_add_rows_f64
 
+    def along(self, int64_t outer, int64_t n, int64_t count, int64_t inner, x,
+              indices, y, otherwise, int64_t size=0, str dtype=None):
+        """y[o, i, j] = x[o, indices[o, i, j], j], elements of `size` bytes.
+
+        With a dtype instead, y (outer, n, inner) = 0 and then the same elements of y
+        += x, one i after the other. `otherwise` is called if an index is out of range.
+        """
+        cdef pick_task *t = self._add_index(
+            outer, n, count, inner, x, indices, y, otherwise)
+        t.along = True
+        t.rows.size = size
+        t.rows.all = outer * count * inner
+        t.part = cnn_along_part
+        if dtype is not None:
+            t.part = cnn_add_along_f32 if dtype == "float32" else cnn_add_along_f64
+
     cdef pick_task *_add_index(
         self, int64_t outer, int64_t n, int64_t count, int64_t row, x, indices, y,
         otherwise
@@ -432,11 +459,12 @@ cdef class Instructions:
         cdef pick_task *t = <pick_task *>self._add(DO_PICK, sizeof(pick_task), 0)
         t.rows.outer = outer
         t.rows.n = n
-        t.rows.count = count
+        t.rows.count = t.rows.all = count
         t.rows.row = row
         t.otherwise = <void *>otherwise
         self.calls.append(otherwise)
-        self._refer(&t.rows.indices, indices)
+        place, t.rows.narrow = indices
+        self._refer(<void *>&t.rows.indices, place)
         self._refer(&t.rows.source, x)
         self._refer(&t.rows.to, y)
         return t

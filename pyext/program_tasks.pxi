@@ -36,6 +36,9 @@ cdef extern from "folds.h" nogil:
     void cnn_run_part(void *task, int64_t begin, int64_t end)
 
 
+cdef dict _SORT_TYPES = {
+    "uint32": CNN_SORT_U32, "int32": CNN_SORT_I32, "float32": CNN_SORT_F32,
+}
 cdef dict _FOLDS = {
     "sum": FOLD_SUM, "mean": FOLD_MEAN, "max": FOLD_MAX, "min": FOLD_MIN,
 }
@@ -57,6 +60,7 @@ cdef enum Kind:
     DO_ONE_HOT
     DO_PICK
     DO_FOLD
+    DO_SORT
     DO_LOAD
     DO_STORE
     DO_RANDOM
@@ -115,9 +119,10 @@ cdef struct one_hot_task:
     char *y
 
 
-# Rows taken, or added (then `part` does it).
+# Rows taken, or added (then `part` does it), or elements of every step of `outer`.
 cdef struct pick_task:
     cnn_index_task rows
+    bint along
     cnn_task_fn part
     void *otherwise
 
@@ -292,10 +297,17 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
             if not cnn_indices_fit(&pick.rows):
                 with gil:
                     (<object>pick.otherwise)()
+            elif pick.along:
+                cnn_parallel_for(pick.rows.outer,
+                                 GRAIN // (pick.rows.all // pick.rows.outer) + 1,
+                                 pick.part, &pick.rows)
             elif pick.part == NULL:
                 run_take(&pick.rows)
             else:
                 run_add_rows(pick.part, &pick.rows)
+        elif at.kind == DO_SORT:
+            cnn_parallel_for(at.n, GRAIN // (16 * (<cnn_sort_task *>at.task).n) + 1,
+                             run_sort, at.task)
         elif at.kind == DO_FOLD:
             folded = <cnn_fold_task *>at.task
             cnn_parallel_for(at.n, GRAIN // (folded.n * folded.inner) + 1, at.part,

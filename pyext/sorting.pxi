@@ -4,6 +4,28 @@ cdef extern from "sorting.h" nogil:
     void cnn_argsort_u32(int64_t n, const uint32_t *keys, int64_t *order,
                          uint64_t *pairs)
 
+    ctypedef enum cnn_sort_type:
+        CNN_SORT_U32
+        CNN_SORT_I32
+        CNN_SORT_F32
+
+    ctypedef struct cnn_sort_task:
+        cnn_sort_type type
+        int64_t n
+        int64_t inner
+        const uint32_t *x
+        int32_t *y
+        uint64_t *pairs
+
+    void cnn_sort_rows(const cnn_sort_task *t, int64_t begin, int64_t end)
+
+
+cdef void run_sort(void *ctx, int64_t begin, int64_t end) noexcept nogil:
+    cdef cnn_sort_task task = (<cnn_sort_task *>ctx)[0]
+    task.pairs = <uint64_t *>cnn_workspace(2 * task.n * sizeof(uint64_t))
+    if task.pairs != NULL:
+        cnn_sort_rows(&task, begin, end)
+
 
 def argsort(x, axis=-1):
     """Return the int64 indices that sort x; see the reference function."""

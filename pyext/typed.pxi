@@ -31,6 +31,7 @@ cdef extern from "typed.h" nogil:
         CNN_OP_MINIMUM
         CNN_OP_FLOOR_DIVIDE
         CNN_OP_MOD
+        CNN_OP_DIVIDE
         CNN_OP_SIGN
         CNN_OP_NEGATIVE
         CNN_OP_ABSOLUTE
@@ -41,6 +42,9 @@ cdef extern from "typed.h" nogil:
         CNN_OP_FLOOR
         CNN_OP_CEIL
         CNN_OP_ROUND
+        CNN_OP_SQRT
+        CNN_OP_RSQRT
+        CNN_OP_RECIPROCAL
 
     int64_t cnn_type_size(cnn_type type)
     void cnn_cast(cnn_type source, cnn_type target, int64_t n, const void *x, void *y)
@@ -68,7 +72,8 @@ cdef dict _TYPED_OPS = {
     "negative": CNN_OP_NEGATIVE, "absolute": CNN_OP_ABSOLUTE,
     "logical_not": CNN_OP_LOGICAL_NOT, "isnan": CNN_OP_ISNAN, "isinf": CNN_OP_ISINF,
     "isfinite": CNN_OP_ISFINITE, "floor": CNN_OP_FLOOR, "ceil": CNN_OP_CEIL,
-    "round": CNN_OP_ROUND,
+    "round": CNN_OP_ROUND, "divide": CNN_OP_DIVIDE, "sqrt": CNN_OP_SQRT,
+    "rsqrt": CNN_OP_RSQRT, "reciprocal": CNN_OP_RECIPROCAL,
 }
 
 

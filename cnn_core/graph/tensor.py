@@ -268,6 +268,9 @@ def install_operators(operators: dict[str, Any], functions: dict[str, Any]) -> N
     _late_ops.update(functions)
 
 
+_SMALL = 65504.0  # floats below it overflow in no type
+
+
 def as_tensor(x: Any, dtype: str | None = None) -> Any:
     """Return `x` as a tensor (symbolic tensors stay what they are).
 
@@ -282,6 +285,11 @@ def as_tensor(x: Any, dtype: str | None = None) -> Any:
         dtype is None or shapes.DTYPE_NAMES[x._array.dtype] == dtype
     ):
         return x
+    if type(x) in (float, int) and -_SMALL < x < _SMALL:  # nothing to be silent about
+        if type(x) is int:
+            return Tensor(_integer_array(x, dtype))
+        if dtype is None or shapes.is_float(dtype):
+            return Tensor(np.array(x, dtype or config.floatx()))
     if isinstance(x, (list, tuple)) and _holds_tensor(x):
         x = _late_ops["stack"]([as_tensor(item) for item in x])
     if isinstance(x, TensorLike):

@@ -252,7 +252,7 @@ _take_along_axis = Primitive(
 _take_along_adjoint: Primitive = Primitive(
     "take_along_adjoint",
     lambda ct, indices, axis, shape: backend.scatter_add(
-        shape, _along_key(indices, axis), ct
+        shape, _along_key(np.ascontiguousarray(indices), axis), np.ascontiguousarray(ct)
     ),
     lambda ct, indices, axis, shape: (shape, ct.dtype),
     per_argument(

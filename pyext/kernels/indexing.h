@@ -7,28 +7,38 @@
 
 #define CNN_INDEX_GRAIN 16 /* columns, so that threads do not share cache lines */
 
-/* x (outer, n, row) and y (outer, count, row), where y[:, i] = x[:, indices[i]] */
+/* x (outer, n, row) and y (outer, count, row), where y[:, i] = x[:, indices[i]]; or, where
+ * every element has an index of its own, y[o, i, c] = x[o, indices[o, i, c], c] */
 typedef struct {
     int64_t outer;
     int64_t n;
     int64_t count;
-    int64_t row; /* bytes in y = x, elements in x += y */
-    const int64_t *indices;
+    int64_t row;  /* bytes in y[:, i] = ..., elements otherwise */
+    int64_t size; /* bytes of an element, for elements one by one */
+    int64_t all;  /* number of indices */
+    int narrow;   /* whether they have 32 bits instead of 64 */
+    const void *indices;
     const char *source;
     char *to;
 } cnn_index_task;
+
+static inline int64_t cnn_index(const cnn_index_task *t, int64_t i) {
+    return t->narrow ? ((const int32_t *)t->indices)[i]
+                     : ((const int64_t *)t->indices)[i];
+}
 
 /* Tell whether every index is in -n .. n - 1. */
 static inline int cnn_indices_fit(const cnn_index_task *t) {
     const uint64_t n = (uint64_t)t->n;
     uint64_t wrong = 0;
-    for (int64_t i = 0; i < t->count; i++)
-        wrong |= (uint64_t)t->indices[i] + n >= 2 * n;
+    for (int64_t i = 0; i < t->all; i++)
+        wrong |= (uint64_t)cnn_index(t, i) + n >= 2 * n;
     return !wrong;
 }
 
 static inline int64_t cnn_place(const cnn_index_task *t, int64_t i) {
-    return t->indices[i] < 0 ? t->indices[i] + t->n : t->indices[i];
+    const int64_t index = cnn_index(t, i);
+    return index < 0 ? index + t->n : index;
 }
 
 #define CNN_TAKE_CASE(bytes, T)                                                      \
@@ -77,5 +87,52 @@ static inline void cnn_take_part(void *task, int64_t begin, int64_t end) {
     }
 CNN_ADD_ROWS(f32, float)
 CNN_ADD_ROWS(f64, double)
+
+#define CNN_ALONG(T)                                                                 \
+    do {                                                                             \
+        const T *x = (const T *)t->source + o * t->n * t->row;                       \
+        T *y = (T *)t->to + o * t->count * t->row;                                   \
+        for (int64_t i = 0; i < t->count; i++)                                       \
+            for (int64_t c = 0; c < t->row; c++)                                     \
+                y[i * t->row + c] =                                                  \
+                    x[cnn_place(t, (o * t->count + i) * t->row + c) * t->row + c];   \
+    } while (0)
+
+/* y[o, i, c] = x[o, indices[o, i, c], c] for o = begin .. end - 1 */
+static inline void cnn_along_part(void *task, int64_t begin, int64_t end) {
+    const cnn_index_task *t = task;
+    for (int64_t o = begin; o < end; o++)
+        switch (t->size) {
+        case 1:
+            CNN_ALONG(uint8_t);
+            break;
+        case 2:
+            CNN_ALONG(uint16_t);
+            break;
+        case 4:
+            CNN_ALONG(uint32_t);
+            break;
+        case 8:
+            CNN_ALONG(uint64_t);
+            break;
+        }
+}
+
+/* x = 0 and then x[o, indices[o, i, c], c] += y[o, i, c], one i after the other */
+#define CNN_ADD_ALONG(name, T)                                                       \
+    static inline void cnn_add_along_##name(void *task, int64_t begin,               \
+                                            int64_t end) {                           \
+        const cnn_index_task *t = task;                                              \
+        for (int64_t o = begin; o < end; o++) {                                      \
+            const T *y = (const T *)t->source + o * t->count * t->row;               \
+            T *x = (T *)t->to + o * t->n * t->row;                                   \
+            memset(x, 0, (size_t)(t->n * t->row) * sizeof(T));                       \
+            for (int64_t k = 0; k < t->count * t->row; k++)                          \
+                x[cnn_place(t, o * t->count * t->row + k) * t->row + k % t->row] +=  \
+                    y[k];                                                            \
+        }                                                                            \
+    }
+CNN_ADD_ALONG(f32, float)
+CNN_ADD_ALONG(f64, double)
 
 #endif

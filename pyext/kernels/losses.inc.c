@@ -214,12 +214,12 @@ CNN_LOSS_KERNELS_OF(categorical_crossentropy_logits, cnn_categorical_logits, flo
 
 CNN_INLINE void cnn_sparse_tile(int64_t n, const float *ct, const int64_t *labels,
                                 const float *o, float *y, float *g) {
-    v_f32 c[CNN_SHORT], label, p = v_zero();
+    v_f32 c[CNN_SHORT], label, column = v_zero(), p = column;
     const int outside = cnn_tile_labels(n, labels, &label);
     CNN_FN(tile_load)(n, o, c);
     const v_f32 total = cnn_tile_sum(n, c);
-    for (int64_t j = 0; j < n; j++) {
-        p = v_select(v_eq(label, v_set((float)j)), c[j], p);
+    CNN_UNROLL(2) for (int64_t j = 0; j < n; j++, column = column + 1.0f) {
+        p = v_select(v_eq(label, column), c[j], p);
     }
     p = p / total;
     if (y != NULL) v_store(y, -v_log(v_clip_probability(p)));
@@ -227,8 +227,9 @@ CNN_INLINE void cnn_sparse_tile(int64_t n, const float *ct, const int64_t *label
         const v_mask cut = v_lt(p, v_set(CNN_EPSILON)) | v_lt(v_set(CNN_ONE_LESS), p);
         const v_f32 scale = v_select(cut, v_zero(), v_load(ct) / total);
         const v_f32 at_label = v_select(cut, v_zero(), scale * (1.0f - 1.0f / p));
-        for (int64_t j = 0; j < n; j++) {
-            c[j] = v_select(v_eq(label, v_set((float)j)), at_label, scale);
+        column = v_zero();
+        CNN_UNROLL(2) for (int64_t j = 0; j < n; j++, column = column + 1.0f) {
+            c[j] = v_select(v_eq(label, column), at_label, scale);
         }
         CNN_FN(tile_store)(n, c, g);
     }
@@ -266,27 +267,21 @@ CNN_LOSS_KERNELS_OF(sparse_categorical_crossentropy, cnn_sparse_crossentropy, in
 CNN_INLINE void cnn_sparse_logits_tile(int64_t n, const float *ct,
                                        const int64_t *labels, const float *o, float *y,
                                        float *g) {
-    v_f32 c[CNN_SHORT], terms[CNN_SHORT], label;
+    v_f32 c[CNN_SHORT], terms[CNN_SHORT], label, column = v_zero(), at_label = column;
     const int outside = cnn_tile_labels(n, labels, &label);
     CNN_FN(tile_load)(n, o, c);
     const v_f32 exps = cnn_tile_exp(n, c, terms);
-    if (y != NULL) {
-        v_f32 at_label = v_zero();
-        for (int64_t j = 0; j < n; j++) {
-            at_label = v_select(v_eq(label, v_set((float)j)), c[j], at_label);
-        }
-        v_store(y, v_log(exps) - at_label);
-    }
-    if (g != NULL) {
-        const v_f32 scale = 1.0f / exps, cotangent = v_load(ct);
-        for (int64_t j = 0; j < n; j++) {
-            const v_mask here = v_eq(label, v_set((float)j));
-            /* -0 leaves the product as it is */
+    const v_f32 scale = 1.0f / exps, cotangent = g != NULL ? v_load(ct) : v_zero();
+    CNN_UNROLL(2) for (int64_t j = 0; j < n; j++, column = column + 1.0f) {
+        const v_mask here = v_eq(label, column);
+        if (y != NULL) at_label = v_select(here, c[j], at_label);
+        if (g != NULL) { /* -0 leaves the product as it is */
             const v_f32 target = v_select(here, v_set(-1.0f), v_set(-0.0f));
             terms[j] = cotangent * v_fma(terms[j], scale, target);
         }
-        CNN_FN(tile_store)(n, terms, g);
     }
+    if (g != NULL) CNN_FN(tile_store)(n, terms, g);
+    if (y != NULL) v_store(y, v_log(exps) - at_label);
     if (outside) CNN_FN(tile_erase)(n, labels, y, g);
 }
 

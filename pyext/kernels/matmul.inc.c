@@ -4,16 +4,21 @@
 
 /* Tile of the instruction set. ROWS x VECTORS accumulators, VECTORS of B and one
  * broadcast of A live in registers; two fused multiply-adds per cycle of latency 4 want
- * at least 8 accumulators. Fewer rows get more columns. BLOCK_COLS keeps a packed block
- * of B (256 steps) in half of L2.
+ * at least 8 accumulators. Fewer rows get more columns.
  *   avx512   32 registers: 14 x 2 (28 + 2 + 1), for a wide B 6 x 4 (24 + 4 + 1), which
- *            touches fewer rows of A at a time;   768 columns: 768 KiB of 2 MiB
- *   avx2     16 registers:  6 x 2 (12 + 2 + 1);   256 columns: 256 KiB of 512 KiB
- *   neon     32 registers:  5 x 4 (20 + 4 + 5);   256 columns: 256 KiB of 512 KiB
+ *            touches fewer rows of A at a time
+ *   avx2     16 registers:  6 x 2 (12 + 2 + 1)
+ *   neon     32 registers:  5 x 4 (20 + 4 + 5)
  *   baseline 16 registers:  4 x 2 (8 + 2 + 2, a product needs its own register)
+ * A panel of B (256 steps) lies in L1 while it meets GROUP rows of tiles, whose part of A
+ * (48 rows: 48 KiB) lies in L2. So a block of BLOCK_COLS columns of B is read from L2 or
+ * L3 once per group, and A once per block: the wider the block, the less often.
+ *   avx512   768 columns: 768 KiB of 2 MiB of L2
+ *   others   512 columns: 512 KiB, partly in L3; with 1024, a tall A in place is slower
  * A product of more than PACK_SIZE rows * columns packs B. In place, B costs no copy, but
  * the rows of a wide B fall into the same few sets of L1, once per row of tiles.
  */
+#define CNN_MATMUL_GROUP 8
 #if CNN_VLEN == 16
 #define CNN_MATMUL_ROWS 14
 #define CNN_MATMUL_VECTORS 2
@@ -30,24 +35,24 @@
 #elif CNN_VLEN == 8
 #define CNN_MATMUL_ROWS 6
 #define CNN_MATMUL_VECTORS 2
-#define CNN_MATMUL_BLOCK_COLS 256
 #define CNN_TILES(T)                                                                 \
     T(1, 1) T(1, 2) T(1, 4) T(1, 8) T(2, 1) T(2, 2) T(2, 4) T(3, 1) T(3, 2) T(3, 4)  \
     T(4, 1) T(4, 2) T(5, 1) T(5, 2) T(6, 1) T(6, 2)
 #elif CNN_HAVE_FMA
 #define CNN_MATMUL_ROWS 5
 #define CNN_MATMUL_VECTORS 4
-#define CNN_MATMUL_BLOCK_COLS 256
 #define CNN_TILES(T)                                                                 \
     T(1, 1) T(1, 2) T(1, 4) T(1, 8) T(1, 16) T(2, 1) T(2, 2) T(2, 4) T(2, 8)         \
     T(3, 1) T(3, 2) T(3, 4) T(4, 1) T(4, 2) T(4, 4) T(5, 1) T(5, 2) T(5, 4)
 #else
 #define CNN_MATMUL_ROWS 4
 #define CNN_MATMUL_VECTORS 2
-#define CNN_MATMUL_BLOCK_COLS 256
 #define CNN_TILES(T)                                                                 \
     T(1, 1) T(1, 2) T(1, 4) T(1, 8) T(2, 1) T(2, 2) T(2, 4) T(3, 1) T(3, 2)          \
     T(4, 1) T(4, 2)
+#endif
+#if !defined(CNN_MATMUL_BLOCK_COLS)
+#define CNN_MATMUL_BLOCK_COLS 512
 #endif
 #if !defined(CNN_MATMUL_PACK_SIZE)
 #define CNN_MATMUL_PACK_SIZE 16384
@@ -56,7 +61,6 @@
 #define CNN_MATMUL_WIDE_ROWS CNN_MATMUL_ROWS
 #define CNN_MATMUL_WIDE_VECTORS CNN_MATMUL_VECTORS
 #endif
-#define CNN_MATMUL_ACCUMULATORS 32 /* at most, in any tile */
 #include "matmul_tile.inc.c"
 #include "matmul_epilogue.inc.c"
 
@@ -81,10 +85,6 @@ static CNN_FN(tile_fn) *const CNN_FN(tiles)[CNN_MATMUL_ROWS + 1][17] = {
     CNN_TILES(CNN_TILE_ENTRY)};
 
 /* ---- blocking ------------------------------------------------------------------ */
-
-/* Rows of tiles whose part of A is packed together, so that a line of a transposed A,
- * which serves several of them, is read once. */
-#define CNN_MATMUL_GROUP 8
 
 static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) {
     const int64_t m = p->m, n = p->n, k = p->k;
@@ -238,11 +238,10 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
     float *const packed_b = scratch;
     float *const packed_a = packed_b + plan->packed_b;
     CNN_FN(tile_job) job = {.c_row = p->c_row};
-    /* 1: after some rows of tiles, 2: after all of them, few as they are */
-    const int epilogue = !CNN_FN(has_epilogue)(p)                               ? 0
-                         : plan->dots || rows * (n1 - n0) <= 2 * CNN_EPILOGUE_SIZE ? 2
-                                                                                : 1;
-
+    /* 1: after a group of tiles, 2: after all of them, few as they are */
+    int epilogue = 0;
+    if (CNN_FN(has_epilogue)(p))
+        epilogue = plan->dots || rows * (n1 - n0) <= CNN_EPILOGUE_SIZE ? 2 : 1;
     int64_t begin = n0;
     if (plan->dots)
         begin = CNN_FN(dots_f32)(p, m0, n0, n1);
@@ -257,9 +256,8 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                 const int last = steps == left;
                 const float *b = p->b + k0 * p->b_row + nb * p->b_col;
                 const float *bias = last ? p->bias : NULL;
-                const float *packed = packed_a;
                 job.steps = steps;
-                job.a_row = p->a_row;
+                job.a_row = plan->pack_a ? 1 : p->a_row;
                 job.a_col = p->a_col;
                 job.b_row = p->b_row;
                 CNN_FN(set_epilogue)(&job, p, k0 == 0, last);
@@ -281,43 +279,38 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                                          plan->panels ? b + j * steps : b + j, job.b_row,
                                          k0 == 0, p->sums + nb + j);
                 }
-                int64_t done = i = i0;
-                for (int64_t t = t0; t < t1; t++) {
-                    const int height = CNN_FN(tile_height)(tiles, t);
-                    CNN_FN(tile_fn) *const tile = CNN_FN(tiles)[height][panel / CNN_VLEN];
+                i = i0;
+                for (int64_t t = t0; t < t1;) {
+                    const int64_t end =
+                        t1 - t < CNN_MATMUL_GROUP ? t1 : t + CNN_MATMUL_GROUP;
+                    const int64_t from = i;
                     const float *a = p->a + i * p->a_row + k0 * p->a_col;
-                    if (plan->pack_a) {
-                        if (t % CNN_MATMUL_GROUP == 0) {
-                            const int64_t end =
-                                t1 - t < CNN_MATMUL_GROUP ? t1 : t + CNN_MATMUL_GROUP;
-                            CNN_FN(pack_a)(p, tiles, t, end, steps, a, packed_a);
-                            packed = packed_a;
+                    if (plan->pack_a)
+                        CNN_FN(pack_a)(p, tiles, t, end, steps, a, packed_a);
+                    for (int64_t j = 0; j < cols; j += panel) {
+                        const float *bias_at = bias ? bias + (nb + j) * p->bias_col : NULL;
+                        const float *b_at = b + (plan->panels ? j * steps : j);
+                        const float *a_at = plan->pack_a ? packed_a : a;
+                        float *c = p->c + from * p->c_row + nb + j;
+                        i = from;
+                        for (int64_t u = t; u < end; u++) {
+                            const int height = CNN_FN(tile_height)(tiles, u);
+                            if (plan->pack_a)
+                                job.a_col = height;
+                            if (cols - j >= panel)
+                                CNN_FN(tiles)[height][panel / CNN_VLEN](
+                                    &job, a_at, b_at, bias_at, c, panel);
+                            else
+                                CNN_FN(last_panel)(&job, height, a_at, b_at, bias_at, c,
+                                                   cols - j);
+                            a_at += height * (plan->pack_a ? steps : p->a_row);
+                            c += height * p->c_row;
+                            i += height;
                         }
-                        a = packed;
-                        packed += height * steps;
-                        job.a_row = 1;
-                        job.a_col = height;
                     }
-                    float *c = p->c + i * p->c_row + nb;
-                    const float *b_at = b, *bias_at = bias;
-                    if (bias)
-                        bias_at += nb * p->bias_col;
-                    for (int64_t left = cols; left > 0; left -= panel) {
-                        if (left >= panel)
-                            tile(&job, a, b_at, bias_at, c, panel);
-                        else
-                            CNN_FN(last_panel)(&job, height, a, b_at, bias_at, c, left);
-                        b_at += plan->panels ? panel * steps : panel;
-                        c += panel;
-                        if (bias)
-                            bias_at += panel * p->bias_col;
-                    }
-                    i += height;
-                    if (epilogue == 1 && last &&
-                        (t == t1 - 1 || (i - done) * cols >= CNN_EPILOGUE_SIZE)) {
-                        CNN_FN(epilogue)(p, done, i, nb, nb + cols);
-                        done = i;
-                    }
+                    t = end;
+                    if (epilogue == 1 && last)
+                        CNN_FN(epilogue)(p, from, i, nb, nb + cols);
                 }
                 k0 += steps;
             } while (k0 < p->k);

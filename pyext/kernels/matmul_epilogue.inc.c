@@ -1,10 +1,9 @@
 /* What follows a product and is not done in registers: activations and their gradients,
- * by the elementwise kernels, on rows of c that lie in L1. So a fused product gives the
- * bits of a plain one followed by the kernel. */
+ * by the elementwise kernels, on rows of c that still lie in cache. So a fused product
+ * gives the bits of a plain one followed by the kernel. */
 
-/* Elements of c that wait for their epilogue, at least: they take half of L1 together
- * with what the gradient saved. */
-#define CNN_EPILOGUE_SIZE 2048
+/* Elements of c up to which the whole waits for its epilogue: half of L1. */
+#define CNN_EPILOGUE_SIZE 4096
 
 /* y = activation(y), n elements */
 static void CNN_FN(activate)(cnn_activation activation, int64_t n, float *y) {

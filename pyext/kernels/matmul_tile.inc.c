@@ -16,6 +16,9 @@
 /* Rows of B to fetch ahead: unpacked rows lie too far apart for the hardware. */
 #define CNN_MATMUL_AHEAD 8
 
+/* Steps in whose time a line of c comes from memory. */
+#define CNN_MATMUL_LONG 64
+
 typedef struct {
     int64_t steps; /* of this chunk */
     int64_t a_row, a_col, b_row, c_row;
@@ -112,6 +115,14 @@ CNN_INLINE void CNN_FN(tile)(const int rows, const int vectors, const int edge,
     for (int g = 0; 3 * g < rows; g++)
         row[g] = (const char *)a + 3 * g * a_row;
 
+    if (job->steps >= CNN_MATMUL_LONG) { /* what finish() needs of c */
+        CNN_UNROLL(16)
+        for (int i = 0; i < rows; i++) {
+            CNN_UNROLL(16)
+            for (int j = 0; j < vectors * CNN_VLEN; j += 16)
+                __builtin_prefetch(c + i * job->c_row + j, 1);
+        }
+    }
     const int64_t b_row = job->b_row, ahead = CNN_MATMUL_AHEAD * b_row;
     CNN_UNROLL(1)
     for (int64_t left = job->steps; left > 0; left--) {

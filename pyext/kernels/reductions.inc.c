@@ -88,9 +88,9 @@ CNN_INLINE int64_t cnn_find(int64_t n, const float *x, float wanted) {
 
 /* the same in every row of a tile */
 CNN_INLINE void cnn_tile_find(int64_t n, const v_f32 *c, v_f32 wanted, int64_t *y) {
-    v_f32 place = v_zero();
-    for (int64_t j = n - 1; j >= 0; j--) {
-        place = v_select(v_eq(c[j], wanted) | v_is_nan(c[j]), v_set((float)j), place);
+    v_f32 place = v_zero(), column = v_set((float)(n - 1));
+    for (int64_t j = n - 1; j >= 0; j--, column = column - 1.0f) {
+        place = v_select(v_eq(c[j], wanted) | v_is_nan(c[j]), column, place);
     }
     const v_i32 index = __builtin_convertvector(place, v_i32);
     CNN_UNROLL(16) for (int i = 0; i < CNN_VLEN; i++) y[i] = index[i];

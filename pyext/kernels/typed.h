@@ -156,6 +156,7 @@ typedef enum {
     CNN_OP_MINIMUM,
     CNN_OP_FLOOR_DIVIDE,
     CNN_OP_MOD,
+    CNN_OP_DIVIDE,
     /* of a alone: */
     CNN_OP_SIGN,
     CNN_OP_NEGATIVE,
@@ -166,7 +167,10 @@ typedef enum {
     CNN_OP_ISFINITE,
     CNN_OP_FLOOR,
     CNN_OP_CEIL,
-    CNN_OP_ROUND
+    CNN_OP_ROUND,
+    CNN_OP_SQRT,
+    CNN_OP_RSQRT,
+    CNN_OP_RECIPROCAL
 } cnn_typed_op;
 
 #define CNN_LOOP(target, expression)                                                 \
@@ -202,24 +206,83 @@ CNN_QUOTIENTS(i32, int32_t, uint32_t)
 CNN_QUOTIENTS(u32, uint32_t, uint32_t)
 CNN_QUOTIENTS(i64, int64_t, uint64_t)
 
+/* Floored quotient and remainder as NumPy computes them; the remainder has the sign of
+ * b, also where it is zero. */
+#define CNN_FLOORED(name, T, fmod, floor, copysign)                                  \
+    static inline T cnn_remainder_##name(T a, T b, T *quotient) {                    \
+        T rest = fmod(a, b), whole;                                                  \
+        if (b == 0) {                                                                \
+            *quotient = a / b;                                                       \
+            return rest;                                                             \
+        }                                                                            \
+        *quotient = (a - rest) / b;                                                  \
+        if (rest == 0)                                                               \
+            rest = copysign(0, b);                                                   \
+        else if ((b < 0) != (rest < 0)) {                                            \
+            rest += b;                                                               \
+            *quotient -= 1;                                                          \
+        }                                                                            \
+        if (*quotient == 0)                                                          \
+            *quotient = copysign(0, a / b);                                          \
+        else {                                                                       \
+            whole = floor(*quotient);                                                \
+            *quotient = *quotient - whole > (T)0.5 ? whole + 1 : whole;              \
+        }                                                                            \
+        return rest;                                                                 \
+    }                                                                                \
+    static inline T cnn_floored_##name(T a, T b) {                                   \
+        T quotient;                                                                  \
+        cnn_remainder_##name(a, b, &quotient);                                       \
+        return quotient;                                                             \
+    }
+CNN_FLOORED(f32, float, fmodf, floorf, copysignf)
+CNN_FLOORED(f64, double, fmod, floor, copysign)
+
 /* What only floats have. */
+#define CNN_SPECIAL_FLOATS(name, T, fabs, floor, ceil, rint)                         \
+    case CNN_OP_FLOOR_DIVIDE:                                                        \
+        CNN_LOOP(T, cnn_floored_##name(a[i * sa], b[i * sb]));                       \
+    case CNN_OP_MOD: {                                                               \
+        T quotient;                                                                  \
+        CNN_LOOP(T, cnn_remainder_##name(a[i * sa], b[i * sb], &quotient));          \
+    }                                                                                \
+    case CNN_OP_ISNAN:                                                               \
+        CNN_LOOP(uint8_t, a[i * sa] != a[i * sa]);                                   \
+    case CNN_OP_ISINF:                                                               \
+        CNN_LOOP(uint8_t, fabs(a[i * sa]) == INFINITY);                              \
+    case CNN_OP_ISFINITE:                                                            \
+        CNN_LOOP(uint8_t, fabs(a[i * sa]) < INFINITY);                               \
+    case CNN_OP_FLOOR:                                                               \
+        CNN_LOOP(T, floor(a[i * sa]));                                               \
+    case CNN_OP_CEIL:                                                                \
+        CNN_LOOP(T, ceil(a[i * sa]));                                                \
+    case CNN_OP_ROUND:                                                               \
+        CNN_LOOP(T, rint(a[i * sa]));
+
 static inline void cnn_special_f32(cnn_typed_op op, int64_t n, const float *a,
                                    int64_t sa, const float *b, int64_t sb, void *y) {
-    (void)b;
-    (void)sb;
     switch (op) {
-    case CNN_OP_ISNAN:
-        CNN_LOOP(uint8_t, a[i * sa] != a[i * sa]);
-    case CNN_OP_ISINF:
-        CNN_LOOP(uint8_t, fabsf(a[i * sa]) == INFINITY);
-    case CNN_OP_ISFINITE:
-        CNN_LOOP(uint8_t, fabsf(a[i * sa]) < INFINITY);
-    case CNN_OP_FLOOR:
-        CNN_LOOP(float, floorf(a[i * sa]));
-    case CNN_OP_CEIL:
-        CNN_LOOP(float, ceilf(a[i * sa]));
-    case CNN_OP_ROUND:
-        CNN_LOOP(float, rintf(a[i * sa]));
+        CNN_SPECIAL_FLOATS(f32, float, fabsf, floorf, ceilf, rintf)
+    default:
+        return;
+    }
+}
+
+/* What has kernels of its own in float32, too. */
+static inline void cnn_special_f64(cnn_typed_op op, int64_t n, const double *a,
+                                   int64_t sa, const double *b, int64_t sb, void *y) {
+    switch (op) {
+        CNN_SPECIAL_FLOATS(f64, double, fabs, floor, ceil, rint)
+    case CNN_OP_ABSOLUTE:
+        CNN_LOOP(double, fabs(a[i * sa]));
+    case CNN_OP_DIVIDE:
+        CNN_LOOP(double, a[i * sa] / b[i * sb]);
+    case CNN_OP_SQRT:
+        CNN_LOOP(double, sqrt(a[i * sa]));
+    case CNN_OP_RSQRT:
+        CNN_LOOP(double, 1.0 / sqrt(a[i * sa]));
+    case CNN_OP_RECIPROCAL:
+        CNN_LOOP(double, 1.0 / a[i * sa]);
     default:
         return;
     }
@@ -266,7 +329,7 @@ static inline void cnn_special_f32(cnn_typed_op op, int64_t n, const float *a,
         case CNN_OP_MINIMUM:                                                         \
             CNN_LOOP(T, a[i * sa] < b[i * sb] ? a[i * sa] : b[i * sb]);              \
         case CNN_OP_NEGATIVE:                                                        \
-            CNN_LOOP(T, (U)0 - (U)a[i * sa]);                                        \
+            CNN_LOOP(T, -(U)a[i * sa]);                                              \
         case CNN_OP_ABSOLUTE:                                                        \
             CNN_LOOP(T, a[i * sa] < 0 ? (U)0 - (U)a[i * sa] : (U)a[i * sa]);         \
         default:                                                                     \
@@ -278,6 +341,7 @@ CNN_ARITHMETIC(i32, int32_t, uint32_t)
 CNN_ARITHMETIC(u32, uint32_t, uint32_t)
 CNN_ARITHMETIC(i64, int64_t, uint64_t)
 CNN_ARITHMETIC(f32, float, float)
+CNN_ARITHMETIC(f64, double, double)
 
 static inline void cnn_typed_binary(cnn_type type, cnn_typed_op op, int64_t n,
                                     const void *a, int64_t sa, const void *b,
@@ -298,6 +362,12 @@ static inline void cnn_typed_binary(cnn_type type, cnn_typed_op op, int64_t n,
         return;
     case CNN_F32:
         cnn_arithmetic_f32(op, n, a, sa, b, sb, y);
+        return;
+    case CNN_F64:
+        if (op == CNN_OP_ABSOLUTE) /* of zeros and NaN, too */
+            cnn_special_f64(op, n, a, sa, b, sb, y);
+        else
+            cnn_arithmetic_f64(op, n, a, sa, b, sb, y);
         return;
     default:
         return;

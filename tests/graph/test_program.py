@@ -350,13 +350,13 @@ def test_looking_at_values_is_an_error_that_names_the_line():
 
 def test_operations_without_an_instruction_run_in_python():
     def function(x):
-        return ops.concatenate([ops.sort(x), ops.cumsum(x)]), ops.cast(x, "float64")
+        return ops.concatenate([ops.tan(x), ops.sinh(x)]), ops.cast(x, "float64")
 
     program = compile_function(function, Spec((5,), "float32"))
     x = normal(5)
     for a, b in zip(program(x), function(ops.convert_to_tensor(x)), strict=True):
         assert_same_bits(a, b)
-    assert program.lowering.fallbacks
+    assert set(program.lowering.fallbacks) == {"tan", "sinh"}
 
 
 def test_an_error_in_an_operation_comes_out():

@@ -179,6 +179,44 @@ def test_operands_are_widened(dtype):
     check(ops.logical_or, a, b)
 
 
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "less"])
+@pytest.mark.parametrize("shapes", [((4, 6), (4, 6)), ((4, 6), ()), ((4, 1), (1, 6))])
+def test_arithmetic_of_doubles(name, shapes):
+    check(getattr(ops, name), *(draw(shape, "float64") for shape in shapes))
+    special = np.array([*SPECIAL, -np.nan])
+    with np.errstate(all="ignore"):
+        check(getattr(ops, name), special[:, None], special)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["negative", "absolute", "square", "sqrt", "rsqrt", "reciprocal", "sign", "floor"]
+    + ["ceil", "round", "isnan", "isinf", "isfinite", "logical_not"],
+)
+def test_functions_of_doubles(name):
+    check(getattr(ops, name), np.array([*SPECIAL, -np.nan]))
+    check(getattr(ops, name), draw((7, 9), "float64"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["floor_divide", "mod"])
+def test_quotients_of_floats(name, dtype):
+    a, b = draw((60, 1), dtype) * 20, draw((50,), dtype)
+    check(getattr(ops, name), a, b)
+    check(getattr(ops, name), np.round(a), np.round(b * 4) / 2)
+    special = np.array(SPECIAL, dtype)
+    check(getattr(ops, name), special[:, None], special)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("k", [-2, 0, 1, 9])
+@pytest.mark.parametrize("name", ["tril", "triu"])
+def test_triangles(name, k, dtype):
+    x = draw((3, 4, 6), dtype)
+    check(lambda t: getattr(ops, name)(t, k), x)
+    check(lambda t: getattr(ops, name)(t[0], k), x)
+
+
 # --- powers ---------------------------------------------------------------------------
 
 
@@ -306,6 +344,61 @@ def test_indices_out_of_range_change_nothing():
         assert int(calls) == 0
         program(np.array([0, -4, 3, 0]))
     assert np.array_equal(table.numpy()[1:3], before[1:3])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "uint32", "float64", "uint8"])
+@pytest.mark.parametrize("shape", [(6,), (4, 100), (3, 5, 9), (2, 3000), (70, 2, 3)])
+@pytest.mark.parametrize("axis", [0, -1, None])
+def test_orders(axis, shape, dtype):
+    x = draw(shape, dtype)
+    x.flat[:: 2 if dtype == "float32" else 3] = x.flat[0]  # equal ones keep their order
+    if dtype == "float32":
+        x.flat[: min(x.size, 40)] = (SPECIAL * 4)[: min(x.size, 40)]
+        x.flat[1] = -np.nan
+    fallbacks = [] if dtype in ("float32", "int32", "uint32") else ["argsort"]
+    check(lambda t: ops.argsort(t, axis), x, fallbacks=fallbacks)
+    check(lambda t: ops.sort(t, axis), x, fallbacks=fallbacks)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_take_along_axis(axis, dtype):
+    x = draw((4, 5, 6), dtype)
+    for kind, count in (("int32", 3), ("int64", 1), ("int8", 9)):
+        shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
+        indices = RNG.integers(-x.shape[axis], x.shape[axis], shape).astype(kind)
+        check(lambda x, i: ops.take_along_axis(x, i, axis), x, indices)
+        check(lambda x, i: ops.take_along_axis(x, i[:1], axis), x, indices)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_gradient_of_take_along_axis(axis, dtype):
+    x = Variable(draw((4, 5, 6), dtype))
+    shape = (*x.shape[:axis], 40, *x.shape[axis + 1 :])
+    indices = RNG.integers(-x.shape[axis], x.shape[axis], shape)
+
+    def gradient(indices, weights):
+        with GradientTape() as tape:
+            y = ops.sum(ops.multiply(ops.take_along_axis(x, indices, axis), weights))
+        return tape.gradient(y, x)
+
+    check(gradient, indices, draw(shape, dtype))
+    turned = np.asfortranarray(indices)
+    with GradientTape() as tape:
+        y = ops.sum(ops.take_along_axis(x, turned, axis))
+    assert np.asarray(tape.gradient(y, x)).sum() == indices.size
+
+
+def test_an_index_out_of_range_along_an_axis():
+    program = compile_function(
+        lambda x, i: ops.take_along_axis(x, i, 1),
+        Spec((2, 3), "float32"),
+        Spec((2, 1), "int32"),
+    )
+    for wrong in (3, -4):
+        with pytest.raises(IndexError, match=r"take_along_axis: index .* is out of"):
+            program(draw((2, 3)), np.array([[0], [wrong]], "int32"))
 
 
 def test_the_reference_of_the_adjoint_adds_twice():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -63,7 +64,8 @@ def _joined(result: Any) -> np.ndarray:
     if not isinstance(result, tuple):
         array: np.ndarray = result
         return array
-    return np.concatenate([part.reshape(len(part), -1) for part in result], axis=1)
+    rows = [part.reshape(len(part), math.prod(part.shape[1:])) for part in result]
+    return np.concatenate(rows, axis=1)
 
 
 def _is_float32(x: Any) -> bool:

@@ -12,7 +12,7 @@
 
 static const int64_t lengths[] = {1,  3,  4,  7,   8,   15,   16,
                                   17, 33, 64, 65, 130, 1000, 19990};
-static float ct[LARGEST], x[LARGEST], z[LARGEST], y[LARGEST];
+static float ct[LARGEST], x[LARGEST], z[LARGEST], y[2 * LARGEST];
 static int64_t labels[LARGEST], index_of[LARGEST];
 static uint32_t words[LARGEST];
 static uint64_t digest;
@@ -101,6 +101,34 @@ static void run_rows(const char *signature, void *kernel) {
     }
 }
 
+/* Losses first, then their gradients. */
+static void run_losses(const char *signature, void *kernel) {
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        const int64_t n = lengths[i], rows = 2;
+        int64_t results = rows;
+        float *const g = y + 2 * n;
+        if (!strcmp(signature, "loss_with_grad"))
+            (*(cnn_loss_with_grad_fn **)kernel)(results = rows * n, ct, z, x, y, g);
+        else if (!strcmp(signature, "rowloss_with_grad"))
+            (*(cnn_rowloss_with_grad_fn **)kernel)(rows, n, ct, z, x, y, g);
+        else
+            (*(cnn_labelloss_with_grad_fn **)kernel)(rows, n, ct, labels, x, y, g);
+        add_floats(results);
+        memmove(y, g, (size_t)(rows * n) * sizeof *y);
+        add_floats(rows * n);
+    }
+}
+
+static void run_column_index(const char *signature, void *kernel) {
+    (void)signature;
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        const int64_t cols = lengths[i], rows = LARGEST / (2 * cols) % 300 + 1;
+        (*(cnn_column_index_fn **)kernel)(rows, cols, x, cols, index_of);
+        for (int64_t j = 0; j < cols; j++)
+            add_word((uint32_t)index_of[j]);
+    }
+}
+
 static void run_index(const char *signature, void *kernel) {
     (void)signature;
     for (size_t i = 0; i < COUNT(lengths); i++) {
@@ -183,7 +211,11 @@ static const struct {
     {"rowloss_grad", run_rows},
     {"labelloss", run_rows},
     {"labelloss_grad", run_rows},
+    {"loss_with_grad", run_losses},
+    {"rowloss_with_grad", run_losses},
+    {"labelloss_with_grad", run_losses},
     {"index", run_index},
+    {"column_index", run_column_index},
     {"fold", run_fold},
     {"philox", run_philox},
     {"uniform", run_philox},

@@ -17,8 +17,11 @@ FLAGS = (
     "-std=gnu11", "-O2", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
     "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror", f"-I{KERNELS}",
 )  # fmt: skip
-# kernels that others use, and those whose output only its reader understands
-WITHOUT_DIGEST = {"matmul_plan_f32", "matmul_pack_f32"}
+# kernels whose output only its reader understands, and those that only measure
+WITHOUT_DIGEST = {
+    *("matmul_plan_f32", "matmul_pack_f32", "peak_fma_f32"),
+    *(f"stream_{name}_f32" for name in ("read", "write", "copy", "triad")),
+}
 
 
 def find(*names: str) -> list[str]:

@@ -90,7 +90,12 @@ _OF_INTEGERS = frozenset(
     "add subtract multiply square maximum minimum floor_divide mod sign negative "
     "absolute".split()
 )
-_OF_FLOATS = frozenset("isnan isinf isfinite floor ceil round".split())
+_OF_FLOATS = frozenset("isnan isinf isfinite floor ceil round floor_divide mod".split())
+# What float32 has kernels for. Others of float64 are NumPy's, as in eager mode.
+_OF_DOUBLES = frozenset(
+    "add subtract multiply divide square sign negative absolute sqrt rsqrt "
+    "reciprocal".split()
+)
 
 
 def is_typed(call: Call) -> bool:
@@ -102,9 +107,11 @@ def is_typed(call: Call) -> bool:
         return False
     dtype = shapes.DTYPE_NAMES[first]
     if call.name in _LOGIC:
-        return dtype in INTEGERS or dtype in ("bool", "float32")
-    if call.name in _OF_INTEGERS:
-        return dtype in INTEGERS
+        return dtype in INTEGERS or dtype in ("bool", "float32", "float64")
+    if dtype in INTEGERS:
+        return call.name in _OF_INTEGERS
+    if dtype == "float64":
+        return call.name in _OF_FLOATS | _OF_DOUBLES
     return call.name in _OF_FLOATS and dtype == "float32"
 
 

@@ -205,7 +205,7 @@ class Moves:
 
     def _take(self, call: Call) -> bool:
         (x, indices), (y,) = call.inputs, call.outputs
-        places = self._labels(call, indices)
+        places = self._indices(call, indices)
         if places is None or not _movable(x):
             return False
         outer, n, columns = kernels.around(x, call.attrs["axis"])
@@ -218,7 +218,7 @@ class Moves:
 
     def _take_adjoint(self, call: Call) -> bool:
         (ct, indices), (y,) = call.inputs, call.outputs
-        places = self._labels(call, indices)
+        places = self._indices(call, indices)
         if places is None or y.dtype.name not in ("float32", "float64"):
             return False
         outer, n, columns = kernels.around(y, call.attrs["axis"])
@@ -230,9 +230,67 @@ class Moves:
         )
         return True
 
+    def _indices(self, call: Call, x: Operand) -> tuple[Place, bool] | None:
+        """Return where indices are, and whether they are int32 instead of int64."""
+        if x.dtype.name == "int32":
+            return self._at(x), True
+        wide = self._labels(call, x)
+        return None if wide is None else (wide, False)
+
     def _range(self, indices: Operand, n: int) -> tuple[int, int]:
         x = self.plan.root(indices) if isinstance(indices, Value) else indices
         return id(x), n
+
+    def _take_along_axis(self, call: Call) -> bool:
+        (x, indices), (y,) = call.inputs, call.outputs
+        places = self._indices(call, indices)
+        if places is None or not _movable(x):
+            return False
+        outer, n, inner = kernels.around(x, call.attrs["axis"])
+        self.program.along(
+            *(outer, n, indices.size // (outer * inner), inner, self._at(x), places),
+            *(self._at(y), self._checked(call)),
+            size=x.dtype.itemsize,
+        )
+        self._in_range.add(self._range(indices, n))
+        return True
+
+    def _take_along_adjoint(self, call: Call) -> bool:
+        (ct, indices), (y,) = call.inputs, call.outputs
+        places = self._indices(call, indices)
+        if places is None or y.dtype.name not in ("float32", "float64"):
+            return False
+        outer, n, inner = kernels.around(y, call.attrs["axis"])
+        known = self._range(indices, n) in self._in_range
+        self.program.along(
+            *(outer, n, indices.size // (outer * inner), inner, self._at(ct), places),
+            self._at(y),
+            self._python(call) if known else self._checked(call),
+            dtype=y.dtype.name,
+        )
+        return True
+
+    def _argsort(self, call: Call) -> bool:
+        (x,), (y,) = call.inputs, call.outputs
+        if x.dtype.name not in ("float32", "int32", "uint32"):
+            return False
+        around = kernels.around(x, call.attrs["axis"])
+        self.program.argsort(x.dtype.name, *around, self._at(x), self._at(y))
+        return True
+
+    def _triangle(self, call: Call) -> bool:
+        (x,), (y,), k = call.inputs, call.outputs, call.attrs["k"]
+        if y.ndim > kernels.AXES or y.dtype.name not in kernels.TYPES:
+            return False
+        lower = call.name == "tril"
+        kept = np.tri(y.shape[-2], y.shape[-1], k if lower else k - 1, dtype=bool)
+        kept = np.broadcast_to(kept if lower else ~kept, y.shape)
+        zero = np.zeros((), y.dtype)
+        operands = self._at(kept), 1, self._at(x), 1, self._at(zero), 0
+        self.program.where(y.dtype.name, y.size, *operands, self._at(y))
+        return True
+
+    _tril = _triu = _triangle
 
     def _labels(self, call: Call, target: Operand) -> Place | None:
         """Return where the labels are as int64, converted if need be."""

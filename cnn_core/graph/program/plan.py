@@ -257,9 +257,9 @@ def temporary_bytes(call: Call) -> int:
         return 0 if labels.dtype == np.int64 else labels.size * 8
     if call.name == "one_hot":
         return call.inputs[0].size * 8
-    if call.name in ("take", "take_adjoint"):
+    if call.name.startswith("take"):
         indices = call.inputs[1]
-        return 0 if indices.dtype == np.int64 else indices.size * 8
+        return 0 if indices.dtype.name in ("int32", "int64") else indices.size * 8
     if call.outputs and kernels.elementwise(call) is None:
         shape = call.outputs[0].shape
         return sum(kernels.widened_bytes(x, shape) for x in kernels.widened(call))
