@@ -328,7 +328,7 @@ def run(options: argparse.Namespace) -> int:
         rows += [[title, goal, mine, *blank] for title, goal, mine in cost.rows()]
     print(format_header(facts))
     print("Medians, in turn. ORT: ONNX Runtime with 1 and 2 threads.")
-    if options.lengths // 50 and not options.no_rivals:
+    if len(names) > 1 and any(m.name.startswith(("len", "models")) for m in chosen):
         print("Libraries other than cnn_core and torch: 1/50 of the lengths, 1/20 of")
         print("the models.")
     print(markdown(["fixed cost", "goal", *names], rows))
