@@ -11,8 +11,9 @@ from ..layers import Layer
 from ..layers.base import default
 from ..layers.calls import map_shapes
 from ..serialization import builtin, deserialize_keras_object, serialize_keras_object
+from .arguments import one_batch
 from .native_calls import NativeCalls, supports
-from .trainer import Trainer, one_batch
+from .trainer import Trainer
 
 
 @builtin("keras")

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from .. import config, tree
+from .. import tree
 from ..callbacks import CallbackList, History, pythonify_logs
+from .arguments import (
+    integer,
+    one_batch,
+    split_data,
+    validation_schedule,
+    verbosity,
+)
 from .compile_utils import CompileMetrics
 from .compiled import Compiled, TrainingState, restore, snapshot
 from .data import (
     as_arrays,
     check_count,
-    check_lengths,
     class_weight_to_sample_weight,
-    pack_x_y_sample_weight,
-    to_batch,
-    train_validation_split,
     unpack_x_y_sample_weight,
 )
 from .programs import ArrayRunner, StepPrograms, run_batch
-from .sources import Epochs, comes_in_batches, make_source
+from .sources import Epochs, make_source
 
 Logs = dict[str, Any]
 # Runs a function, and undoes what it did to variables if it fails.
@@ -102,15 +104,15 @@ class Trainer(Compiled):
         """
         state = self._assert_compiled("fit")
         epochs, initial_epoch = (
-            _integer("epochs", epochs),
-            _integer("initial_epoch", initial_epoch),
+            integer("epochs", epochs),
+            integer("initial_epoch", initial_epoch),
         )
-        verbose = _verbosity(verbose, "fit")
+        verbose = verbosity(verbose, "fit")
         steps = check_count("steps_per_epoch", steps_per_epoch, "fit")
         validation_steps = check_count("validation_steps", validation_steps, "fit")
-        validates = _validation_schedule(validation_freq)
+        validates = validation_schedule(validation_freq)
         if validation_data is None and validation_split:
-            (x, y, sample_weight), validation_data = _split(
+            (x, y, sample_weight), validation_data = split_data(
                 x, y, sample_weight, validation_split
             )
         source = make_source(
@@ -263,7 +265,7 @@ class Trainer(Compiled):
             The loss, a list of the loss and the metrics, or all of them by name.
         """
         state = self._assert_compiled("evaluate")
-        verbose = _verbosity(verbose, "evaluate")
+        verbose = verbosity(verbose, "evaluate")
         steps = check_count("steps", steps, "evaluate")
         source = make_source(x, y, sample_weight, batch_size, steps, who="evaluate")
         data = Epochs(source, steps)
@@ -324,7 +326,7 @@ class Trainer(Compiled):
         Returns:
             NumPy arrays of shape (samples, ...), nested like the model's outputs.
         """
-        verbose = _verbosity(verbose, "predict")
+        verbose = verbosity(verbose, "predict")
         steps = check_count("steps", steps, "predict")
         self.stop_predicting = False
         if not verbose and callbacks is None and steps is None and self._programs:
@@ -529,70 +531,6 @@ def _undoing(variables: Callable[[], list[Any]]) -> Whole:
             raise
 
     return whole
-
-
-def one_batch(x: Any, y: Any, sample_weight: Any, who: str) -> Any:
-    """Return one batch that a user gave as tensors, after checks."""
-    data = tuple(
-        as_arrays(part, name, who)
-        for name, part in (("x", x), ("y", y), ("sample_weight", sample_weight))
-    )
-    check_lengths(data, who)
-    return to_batch(pack_x_y_sample_weight(*data))
-
-
-def _split(x: Any, y: Any, sample_weight: Any, fraction: Any) -> tuple[Any, Any]:
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)):
-        raise TypeError(
-            f"fit: expected validation_split to be a number, got {fraction!r}"
-        )
-    if not 0 < fraction < 1:
-        raise ValueError(f"fit: expected 0 <= validation_split < 1, got {fraction}")
-    if comes_in_batches(x):
-        raise ValueError(
-            f"fit: validation_split needs arrays, got a {type(x).__name__}; give "
-            "validation_data instead"
-        )
-    names = ("x", "y", "sample_weight")
-    arrays = tuple(
-        as_arrays(part, name, "fit")
-        for part, name in zip((x, y, sample_weight), names, strict=True)
-    )
-    return train_validation_split(arrays, fraction, "fit")
-
-
-def _integer(name: str, value: Any) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(
-            f"fit: expected {name} to be an integer, got {value!r}"
-        ) from None
-    if number < 0:
-        raise ValueError(f"fit: expected {name} to be at least 0, got {number}")
-    return number
-
-
-def _verbosity(verbose: Any, who: str) -> int:
-    if verbose == "auto":
-        return 1 if config.is_interactive_logging_enabled() else 2
-    if verbose not in (0, 1, 2):
-        raise ValueError(
-            f"{who}: expected verbose to be 'auto', 0, 1 or 2, got {verbose!r}"
-        )
-    return int(verbose)
-
-
-def _validation_schedule(frequency: Any) -> Callable[[int], bool]:
-    """Return the function that tells whether to validate after an epoch."""
-    if isinstance(frequency, int) and not isinstance(frequency, bool) and frequency > 0:
-        return lambda epoch: epoch % frequency == 0
-    if isinstance(frequency, (list, tuple, set)):
-        return lambda epoch: epoch in frequency
-    raise ValueError(
-        "fit: expected validation_freq to be a positive integer or a list of epochs, "
-        f"got {frequency!r}"
-    )
 
 
 def _callback_list(
