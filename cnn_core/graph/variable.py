@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,15 @@ import numpy as np
 from .. import naming, shapes
 from .symbolic import KerasTensor, is_symbolic_scope
 from .tensor import Array, Node, Tensor, TensorLike, as_tensor, recording
+
+
+def _local_references() -> int:
+    """Return the reference count of an object that one local variable holds."""
+    array = np.empty(0)
+    return sys.getrefcount(array)
+
+
+_LOCAL_REFERENCES = _local_references()
 
 
 class _Budget(threading.local):
@@ -105,7 +115,11 @@ class Variable(TensorLike):
             initializer = initializer(shape, dtype=dtype)
         if dtype is not None:
             dtype = shapes.dtype_name(dtype)
-        array = np.array(as_tensor(initializer, dtype)._array)
+        array: np.ndarray[Any, Any] = as_tensor(initializer, dtype)._array
+        del initializer
+        owned = array.flags.owndata and array.flags.carray
+        if not owned or sys.getrefcount(array) > _LOCAL_REFERENCES:
+            array = np.array(array)  # somebody else may hold it, or its memory
         if shape is not None and array.shape != shapes.standardize_shape(shape):
             raise ValueError(
                 f"Variable '{self.name}': initial values have shape {array.shape}, "

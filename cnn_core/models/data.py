@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import config, random, tree
+from .. import backend, config, random, tree
 from ..graph import KerasTensor, Tensor, TensorLike
 
 Array = np.ndarray[Any, Any]
@@ -364,7 +364,9 @@ class ArrayData(DataSource):
 
 def permutation(count: int) -> Array:
     """Return a random order of `count` things, drawn from the global generator."""
-    return np.asarray(random.shuffle(np.arange(count)))
+    keys = random.randint((count,), 0, 2**32, dtype="uint32")
+    order: Array = backend.argsort(np.asarray(keys))
+    return order
 
 
 def _spread(sample_weight: Any, y: Any, who: str) -> Any:
