@@ -97,14 +97,18 @@ class Worker:
     # --- training ---
 
     def epoch(self, task: dict[str, Any]) -> Answer:
-        """Return the seconds of an epoch, after two others."""
+        """Return the seconds of an epoch, the second of two in a row.
+
+        The first one brings data and code back into the caches, which other processes
+        had in the meantime.
+        """
         if self.library.epoch is None:
             return None
         key = repr(task)
         if key not in self._epochs:
             self._epochs = {key: self.library.epoch(task_from(task))}
             self._epochs[key]()
-            self._epochs[key]()
+        self._epochs[key]()
         return {"seconds": seconds_of(self._epochs[key], 1)}
 
     def first(self, task: dict[str, Any]) -> Answer:
