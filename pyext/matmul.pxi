@@ -14,6 +14,27 @@ cdef enum:
     PACK_COST = 32  # copying one element of a panel, in multiply-adds of one column
 
 
+# bfloat16 parts that tile units may cut an operand into; 0: fused multiply-adds only
+cdef int _matmul_parts = 3
+
+
+def matmul_parts() -> int:
+    """Return the bfloat16 parts of an operand that products on tile units may use."""
+    return _matmul_parts
+
+
+def set_matmul_parts(parts: int) -> None:
+    """Set them: 3, 2 or 1; 0 keeps to fused multiply-adds.
+
+    Raises:
+        ValueError: for any other number.
+    """
+    global _matmul_parts
+    if isinstance(parts, bool) or not isinstance(parts, int) or not 0 <= parts <= 3:
+        raise ValueError(f"set_matmul_parts: expected 0, 1, 2 or 3, got {parts!r}")
+    _matmul_parts = parts
+
+
 cdef dict _ACTIVATIONS = {
     "linear": CNN_LINEAR,
     "relu": CNN_RELU,
@@ -105,6 +126,7 @@ cdef void prepare_matmul(matmul_task *t) noexcept nogil:
             t.a_step[i], t.b_step[i] = t.b_step[i], t.a_step[i]
         p.bias_col = 0
         p.sums = NULL  # see column_sum
+    p.parts = _matmul_parts
     cnn_table.matmul_plan_f32(p, &t.plan)
     t.batch = 1
     for i in range(t.ndim):
@@ -204,6 +226,7 @@ cdef void prepare_pack(pack_task *t, int64_t m, int64_t n, int64_t k,
                        bint transpose_b) noexcept nogil:
     _product_of_rows(&t.p, m, n, k, False, transpose_b)
     t.p.packed = 1
+    t.p.parts = _matmul_parts
     cnn_table.matmul_plan_f32(&t.p, &t.plan)
 
 
@@ -229,7 +252,7 @@ def packed_size(int64_t m, int64_t n, int64_t k, transpose_b=False) -> int:
     cdef pack_task t
     memset(&t, 0, sizeof(t))
     prepare_pack(&t, m, n, k, transpose_b)
-    return 4 * k * t.plan.all_cols if t.plan.pays else 0
+    return 4 * t.plan.panels_size if t.plan.pays else 0
 
 
 # ---- on arrays --------------------------------------------------------------------
