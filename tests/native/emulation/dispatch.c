@@ -10,7 +10,7 @@ const cnn_kernel_info cnn_kernel_list[] = {CNN_KERNELS(CNN_INFO){NULL, NULL, 0}}
 
 const cnn_kernel_table *cnn_table = NULL;
 
-extern const cnn_kernel_table cnn_table_avx512;
+extern const cnn_kernel_table cnn_table_avx512, cnn_table_amx;
 #if defined(__x86_64__)
 extern const cnn_kernel_table cnn_table_avx2;
 #define CNN_TABLE_HERE cnn_table_avx2
@@ -20,7 +20,8 @@ extern const cnn_kernel_table cnn_table_neon;
 #endif
 
 const cnn_kernel_table *cnn_available(int index) {
-    static const cnn_kernel_table *const tables[] = {&CNN_TABLE_HERE, &cnn_table_avx512};
+    static const cnn_kernel_table *const tables[] = {
+        &CNN_TABLE_HERE, &cnn_table_avx512, &cnn_table_amx};
     const int count = (int)(sizeof tables / sizeof *tables);
     return index >= 0 && index < count ? tables[index] : NULL;
 }
