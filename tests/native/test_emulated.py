@@ -141,20 +141,26 @@ def test_tiny_numbers_are_rounded_once_and_denormals_are_zero(
         assert result[i, j] == total
 
 
-def test_halfway_to_the_smallest_normal_number(emulated: Emulated) -> None:
-    """A chain that ends below it, but rounds to it if the exponent had no end."""
-    # 2^-126 - 2^-127 - e: the last term alone decides
-    terms = [(2.0**-63, 2.0**-63), (2.0**-75, -(2.0**-76)), (2.0**-80, -(2.0**-90))]
-    expected = {2: TINY, 1: TINY}  # 2^-126 - 2^-151 is halfway: to even
-    for count, value in expected.items():
-        a = np.zeros((1, 6), np.float32)
-        b = np.zeros((6, 1), np.float32)
-        a[0, : 2 * count : 2], b[: 2 * count : 2, 0] = np.transpose(terms[:count])
-        assert tile_product(emulated, np.zeros((1, 1), np.float32), a, b) == value
-    # 2^-126 - 2^-150 fits into 24 bits, and is flushed
-    a = np.array([[2.0**-63, 0, 2.0**-75, 0]], np.float32)
-    b = np.array([[2.0**-63], [0], [-(2.0**-75)], [0]], np.float32)
-    assert tile_product(emulated, np.zeros((1, 1), np.float32), a, b) == 0
+@pytest.mark.parametrize(
+    ("less", "expected"),
+    [
+        ((2.0**-75, 2.0**-77), TINY),
+        ((2.0**-75, 2.0**-76), TINY),  # halfway: to even
+        ((2.0**-75 * (1 + 2.0**-7), 2.0**-76), 0),
+        ((2.0**-75, 2.0**-75), 0),  # has 24 bits
+    ],
+)
+def test_rounding_comes_before_the_flush(
+    emulated: Emulated, less: tuple[float, float], expected: float
+) -> None:
+    """The smallest normal number minus a product."""
+    a = np.array([[2.0**-63, 0, less[0], 0]], np.float32)
+    b = np.array([[2.0**-63], [0], [-less[1]], [0]], np.float32)
+    zero = np.zeros((1, 1), np.float32)
+    assert tile_product(emulated, zero, a, b) == expected
+    # ... also if it is the odd chain's
+    a, b = np.roll(a, 1, axis=1), np.roll(b, 1, axis=0)
+    assert tile_product(emulated, zero, a, b) == expected
 
 
 def test_what_is_not_finite(emulated: Emulated) -> None:
@@ -169,26 +175,25 @@ def test_what_is_not_finite(emulated: Emulated) -> None:
     np.testing.assert_array_equal(tile_product(emulated, c, a, b), expected)
 
 
-def test_what_a_processor_refuses_ends_the_program(
-    emulated: Emulated,
-) -> None:
+def test_what_a_processor_refuses_ends_the_program(emulated: Emulated) -> None:
+    three = config(t0=(16, 64), t1=(16, 64), t2=(15, 64))
     calls = {
         "units._tile_zero(0)": "TILEZERO",
-        "units._tile_loadconfig(bytes([2] + 63 * [0]))": "LDTILECFG",
-        "units._tile_loadconfig(bytes([1] + 47 * [0] + [17] + 15 * [0]))": "LDTILECFG",
-        "full(); units._tile_dpbf16ps(0, 1, 1)": "TDPBF16PS",
-        "full(); units._tile_release(); units._tile_zero(0)": "TILEZERO",
+        f"load({bytes([2, *bytes(63)])})": "LDTILECFG",  # no such palette
+        f"load({bytes(config(t0=(17, 64)))})": "LDTILECFG",
+        f"load({bytes(config(t0=(16, 0)))})": "LDTILECFG",
+        f"load({bytes(three)}); units._tile_dpbf16ps(0, 1, 1)": "TDPBF16PS",
+        f"load({bytes(three)}); units._tile_dpbf16ps(0, 1, 2)": "TDPBF16PS",
+        f"load({bytes(three)}); units._tile_release(); units._tile_zero(0)": "TILEZERO",
     }
+    path = emulated.library._name
+    start = f"import ctypes; units = ctypes.CDLL({path!r}); load = units._tile_loadconfig"
     for call, instruction in calls.items():
-        script = f"""
-import ctypes
-units = ctypes.CDLL({emulated.library._name!r})
-def full():
-    units._tile_loadconfig(bytes([1] + 15 * [0] + 8 * [64, 0] + 16 * [0] + 8 * [16] + 8 * [0]))
-{call}
-"""
         done = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, check=False
+            [sys.executable, "-c", f"{start}; {call}"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode != 0
-        assert instruction in done.stderr
+        assert f"{instruction}: " in done.stderr, call
