@@ -87,6 +87,7 @@ cdef extern from "kernels.h" nogil:
         float grad_p
         const float *saved
         float *sums
+        int parts
 
     ctypedef struct cnn_matmul_plan:
         int tile_rows

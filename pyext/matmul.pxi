@@ -32,6 +32,33 @@ cdef dict _ACTIVATIONS = {
 }
 
 
+cdef int _matmul_parts = 3  # bfloat16 parts of an operand, see cnn_matmul
+
+
+def matmul_parts() -> int:
+    """Parts that tile units may cut an operand of a product into; 0: none are used."""
+    return _matmul_parts
+
+
+def set_matmul_parts(parts) -> None:
+    """Let products that are prepared from now on cut their operands into so many parts.
+
+    Args:
+        parts: 0 to 3; only instruction sets with tile units look at it.
+
+    Raises:
+        TypeError: if it is not an integer.
+        ValueError: if it is out of range.
+    """
+    global _matmul_parts
+    if not hasattr(parts, "__index__") or isinstance(parts, bool):
+        raise TypeError(f"set_matmul_parts: expected an integer, got {parts!r}")
+    parts = parts.__index__()
+    if not 0 <= parts <= 3:
+        raise ValueError(f"set_matmul_parts: expected 0 to 3 parts, got {parts}")
+    _matmul_parts = parts
+
+
 # ---- on raw pointers --------------------------------------------------------------
 
 # `batch` products. The caller fills the first group, prepare_matmul the second.
@@ -105,6 +132,7 @@ cdef void prepare_matmul(matmul_task *t) noexcept nogil:
             t.a_step[i], t.b_step[i] = t.b_step[i], t.a_step[i]
         p.bias_col = 0
         p.sums = NULL  # see column_sum
+    p.parts = _matmul_parts
     cnn_table.matmul_plan_f32(p, &t.plan)
     t.batch = 1
     for i in range(t.ndim):
@@ -204,6 +232,7 @@ cdef void prepare_pack(pack_task *t, int64_t m, int64_t n, int64_t k,
                        bint transpose_b) noexcept nogil:
     _product_of_rows(&t.p, m, n, k, False, transpose_b)
     t.p.packed = 1
+    t.p.parts = _matmul_parts
     cnn_table.matmul_plan_f32(&t.p, &t.plan)
 
 
@@ -223,8 +252,9 @@ def packed_size(int64_t m, int64_t n, int64_t k, transpose_b=False) -> int:
         transpose_b: whether `b` is (n, k) instead of (k, n).
 
     Returns:
-        A multiple of 4; it depends on the sizes and the instruction set only. 0 where a
-        product reads `b` as it lies about as fast as it would read panels.
+        A multiple of 4; it depends on the sizes, the instruction set and the parts of
+        `set_matmul_parts`. 0 where a product reads `b` as it lies about as fast as it
+        would read panels.
     """
     cdef pack_task t
     memset(&t, 0, sizeof(t))

@@ -46,7 +46,7 @@ cdef class Panels:
         """What panels share that hold one matrix alike, for any number of rows."""
         p = &self.task.p
         return (p.n, p.k, p.b_row, p.b_col, self.task.plan.panel,
-                self.task.plan.all_cols, <size_t>self.table)
+                self.task.plan.all_cols, p.parts, <size_t>self.table)
 
     cdef cnp.ndarray current(self, cnp.ndarray array, bint at_once):
         """Return the panels of the variable's present array; None if they do not pay.

@@ -52,6 +52,8 @@ typedef struct {
     float grad_p;        /* slope or alpha of this gradient */
     const float *saved;  /* what it saved of the forward, laid out as c */
     float *sums;         /* NULL, or (n,): the sum of every column of b */
+    int parts; /* bfloat16 parts each operand may be cut into: 3, 2, 1, or 0 for fused
+                * multiply-adds only; only instruction sets with tile units look at it */
 } cnn_matmul;
 
 /* How matmul_block_f32 will walk through a product; filled by matmul_plan_f32. */
