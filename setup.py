@@ -24,6 +24,7 @@ SOURCES = [
     "pyext/kernels/isa_baseline.c",
     "pyext/kernels/isa_avx2.c",
     "pyext/kernels/isa_avx512.c",
+    "pyext/kernels/isa_amx.c",
     "pyext/kernels/isa_neon.c",
     "pyext/kernels/threads.c",
     "pyext/kernels/workspace.c",

@@ -95,6 +95,8 @@ cdef extern from "kernels.h" nogil:
         int pack_a, pack_b
         int64_t scratch
         int64_t all_cols
+        int64_t panels_size
+        int parts
         int pays
 
     ctypedef void cnn_matmul_plan_fn(const cnn_matmul *, cnn_matmul_plan *) noexcept

@@ -14,6 +14,27 @@ cdef enum:
     PACK_COST = 32  # copying one element of a panel, in multiply-adds of one column
 
 
+# bfloat16 parts that tile units may cut an operand into; 0: fused multiply-adds only
+cdef int _matmul_parts = 3
+
+
+def matmul_parts() -> int:
+    """Return the bfloat16 parts of an operand that products on tile units may use."""
+    return _matmul_parts
+
+
+def set_matmul_parts(parts) -> None:
+    """Set them: 3, 2 or 1; 0 keeps to fused multiply-adds.
+
+    Raises:
+        ValueError: for any other number.
+    """
+    global _matmul_parts
+    if isinstance(parts, bool) or not isinstance(parts, int) or not 0 <= parts <= 3:
+        raise ValueError(f"set_matmul_parts: expected 0, 1, 2 or 3, got {parts!r}")
+    _matmul_parts = parts
+
+
 cdef dict _ACTIVATIONS = {
     "linear": CNN_LINEAR,
     "relu": CNN_RELU,
@@ -30,33 +51,6 @@ cdef dict _ACTIVATIONS = {
     "softsign": CNN_SOFTSIGN,
     "exponential": CNN_EXPONENTIAL,
 }
-
-
-cdef int _matmul_parts = 3  # bfloat16 parts of an operand, see cnn_matmul
-
-
-def matmul_parts() -> int:
-    """Parts that tile units may cut an operand of a product into; 0: none are used."""
-    return _matmul_parts
-
-
-def set_matmul_parts(parts) -> None:
-    """Let products that are prepared from now on cut their operands into so many parts.
-
-    Args:
-        parts: 0 to 3; only instruction sets with tile units look at it.
-
-    Raises:
-        TypeError: if it is not an integer.
-        ValueError: if it is out of range.
-    """
-    global _matmul_parts
-    if not hasattr(parts, "__index__") or isinstance(parts, bool):
-        raise TypeError(f"set_matmul_parts: expected an integer, got {parts!r}")
-    parts = parts.__index__()
-    if not 0 <= parts <= 3:
-        raise ValueError(f"set_matmul_parts: expected 0 to 3 parts, got {parts}")
-    _matmul_parts = parts
 
 
 # ---- on raw pointers --------------------------------------------------------------
@@ -259,7 +253,7 @@ def packed_size(int64_t m, int64_t n, int64_t k, transpose_b=False) -> int:
     cdef pack_task t
     memset(&t, 0, sizeof(t))
     prepare_pack(&t, m, n, k, transpose_b)
-    return 4 * k * t.plan.all_cols if t.plan.pays else 0
+    return 4 * t.plan.panels_size if t.plan.pays else 0
 
 
 # ---- on arrays --------------------------------------------------------------------

@@ -39,14 +39,14 @@ cdef class Panels:
         self.variable = variable
         self.table = cnn_table
         prepare_pack(&self.task, m, n, k, transpose_b)
-        self.nbytes = 4 * k * self.task.plan.all_cols
+        self.nbytes = 4 * self.task.plan.panels_size
 
     @property
     def layout(self) -> tuple:
         """What panels share that hold one matrix alike, for any number of rows."""
         p = &self.task.p
         return (p.n, p.k, p.b_row, p.b_col, self.task.plan.panel,
-                self.task.plan.all_cols, p.parts, <size_t>self.table)
+                self.task.plan.all_cols, self.task.plan.parts, <size_t>self.table)
 
     cdef cnp.ndarray current(self, cnp.ndarray array, bint at_once):
         """Return the panels of the variable's present array; None if they do not pay.

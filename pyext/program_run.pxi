@@ -177,7 +177,7 @@ cdef class Program(Instructions):
         for matrix, slot, panels, at, at_once in self.panels:
             memory = None
             # they differ if the parts were set in the middle of the building
-            if panels.task.p.parts == (<matmul_task *>self.code[at].held).p.parts:
+            if panels.task.plan.parts == (<matmul_task *>self.code[at].held).plan.parts:
                 memory = panels.current(self.bound[matrix], at_once or count > 1)
             self.code[at].n = memory is not None
             if memory is None:

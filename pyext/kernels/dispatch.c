@@ -1,6 +1,14 @@
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* syscall */
+#endif
 #include "dispatch.h"
 
 #include <string.h>
+#if CNN_BUILD_AMX
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #define CNN_INFO(name, signature)                                                    \
     {#name, #signature, offsetof(cnn_kernel_table, name)},
@@ -11,14 +19,32 @@ const cnn_kernel_table *cnn_table = NULL;
 extern const cnn_kernel_table cnn_table_baseline;
 #if defined(__x86_64__)
 extern const cnn_kernel_table cnn_table_avx2, cnn_table_avx512;
+#if CNN_BUILD_AMX
+extern const cnn_kernel_table cnn_table_amx;
+#endif
 #elif defined(__aarch64__)
 extern const cnn_kernel_table cnn_table_neon;
 #endif
 
-static const char *const known[] = {"baseline", "avx2", "avx512", "neon"};
+static const char *const known[] = {"baseline", "avx2", "avx512", "amx", "neon"};
+
+#if CNN_BUILD_AMX
+/* Whether this processor has tile units for bfloat16 and Linux lends them to the process,
+ * which it does on request only: each thread's state of them is 8 KiB. */
+static int has_amx(void) {
+    enum { AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };       /* bits of edx, leaf 7 */
+    enum { REQUEST_PERMISSION = 0x1023, TILES = 18 }; /* of asm/prctl.h; a feature */
+    static int answer = -1;
+    unsigned a, b, c, d;
+    if (answer < 0)
+        answer = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & AMX_BF16) &&
+                 (d & AMX_TILE) && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILES) == 0;
+    return answer;
+}
+#endif
 
 const cnn_kernel_table *cnn_available(int index) {
-    const cnn_kernel_table *tables[4] = {&cnn_table_baseline};
+    const cnn_kernel_table *tables[5] = {&cnn_table_baseline};
     int n = 1;
 #if defined(__x86_64__)
     /* the builtin also asks whether the operating system saves the registers */
@@ -28,6 +54,9 @@ const cnn_kernel_table *cnn_available(int index) {
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
             tables[n++] = &cnn_table_avx512;
+#if CNN_BUILD_AMX
+            if (has_amx()) tables[n++] = &cnn_table_amx;
+#endif
         }
     }
 #elif defined(__aarch64__)

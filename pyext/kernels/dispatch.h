@@ -4,6 +4,14 @@
 
 #include "kernels.h"
 
+/* Whether the compiler knows tile instructions and the system lends them. */
+#if defined(__x86_64__) && defined(__linux__) &&                                     \
+    (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 12)
+#define CNN_BUILD_AMX 1
+#else
+#define CNN_BUILD_AMX 0
+#endif
+
 /* What the list says about one kernel: &table->name is (char *)table + offset. */
 typedef struct {
     const char *name;

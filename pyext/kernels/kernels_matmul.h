@@ -6,6 +6,7 @@
  * is applied, or the gradient of one. The column sums of b are the product with a row of
  * ones. Vectors run along N (or M), never along K, so an element depends on its
  * row, its column and K only: no tile, path, thread count or batch split changes a bit.
+ * Products on tile units have an order of their own, see amx.inc.c.
  */
 #ifndef CNN_KERNELS_MATMUL_H
 #define CNN_KERNELS_MATMUL_H
@@ -52,8 +53,8 @@ typedef struct {
     float grad_p;        /* slope or alpha of this gradient */
     const float *saved;  /* what it saved of the forward, laid out as c */
     float *sums;         /* NULL, or (n,): the sum of every column of b */
-    int parts; /* bfloat16 parts each operand may be cut into: 3, 2, 1, or 0 for fused
-                * multiply-adds only; only instruction sets with tile units look at it */
+    int parts; /* bfloat16 parts that an operand may be cut into: 3, 2, 1, or 0 for fused
+                * multiply-adds only; without tile units it is not looked at */
 } cnn_matmul;
 
 /* How matmul_block_f32 will walk through a product; filled by matmul_plan_f32. */
@@ -67,13 +68,16 @@ typedef struct {
     int64_t block_cols;   /* columns of B per pass over A */
     int64_t packed_b;     /* floats of packed B at a time */
     int64_t scratch;      /* floats of scratch one matmul_block_f32 call needs */
-    int64_t all_cols;     /* columns of all panels; k * all_cols floats hold B */
+    int64_t all_cols;     /* columns of all panels */
+    int64_t panels_size;  /* floats that matmul_pack_f32 writes for all of B */
+    int parts;            /* of an operand on tile units, 0: fused multiply-adds */
     int pays;             /* B packed before saves more time than its reading costs */
 } cnn_matmul_plan;
 
 typedef void cnn_matmul_plan_fn(const cnn_matmul *p, cnn_matmul_plan *plan);
 /* Compute rows [m0, m1) and columns [n0, n1) of c; scratch is 64-byte aligned and
- * holds plan->scratch floats. Blocks may be computed in any order, at the same time. */
+ * holds plan->scratch floats. Blocks may be computed in any order, at the same time; they
+ * begin at multiples of plan->tile_rows and plan->panel. */
 typedef void cnn_matmul_block_fn(const cnn_matmul *p, const cnn_matmul_plan *plan,
                                  int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                                  float *scratch);

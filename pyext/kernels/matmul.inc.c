@@ -84,6 +84,20 @@ CNN_TILES(CNN_TILE_FUNCTION)
 static CNN_FN(tile_fn) *const CNN_FN(tiles)[CNN_MATMUL_ROWS + 1][17] = {
     CNN_TILES(CNN_TILE_ENTRY)};
 
+/* What follows a chunk of K. */
+CNN_INLINE void CNN_FN(set_epilogue)(CNN_FN(tile_job) * job, const cnn_matmul *p,
+                                     int first, int last) {
+    job->first = first;
+    job->bias_col = p->bias_col;
+    job->relu = last && p->activation == CNN_RELU;
+    job->relu_grad = last && p->grad == CNN_RELU && !CNN_FN(has_epilogue)(p);
+    job->saved_at = (uintptr_t)p->saved - (uintptr_t)p->c;
+}
+
+#if CNN_HAVE_AMX
+#include "amx.inc.c"
+#endif
+
 /* ---- blocking ------------------------------------------------------------------ */
 
 static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) {
@@ -128,6 +142,11 @@ static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) 
     plan->scratch = plan->packed_b;
     if (plan->pack_a)
         plan->scratch += CNN_MATMUL_GROUP * CNN_MATMUL_ROWS * steps;
+    plan->panels_size = k * plan->all_cols;
+    plan->parts = 0;
+#if CNN_HAVE_AMX
+    CNN_FN(amx_plan)(p, plan);
+#endif
 }
 
 /* `height` rows of A against the last, narrow panel of B: in tiles as wide as fit. */
@@ -144,16 +163,6 @@ static void CNN_FN(last_panel)(const CNN_FN(tile_job) * job, int height, const f
                      cols - j);
         j += width * CNN_VLEN;
     }
-}
-
-/* What follows a chunk of K. */
-CNN_INLINE void CNN_FN(set_epilogue)(CNN_FN(tile_job) * job, const cnn_matmul *p,
-                                     int first, int last) {
-    job->first = first;
-    job->bias_col = p->bias_col;
-    job->relu = last && p->activation == CNN_RELU;
-    job->relu_grad = last && p->grad == CNN_RELU && !CNN_FN(has_epilogue)(p);
-    job->saved_at = (uintptr_t)p->saved - (uintptr_t)p->c;
 }
 
 /* Row m of c, columns [n0, n1) as far as whole vectors go; returns the next column. */
@@ -222,6 +231,12 @@ static void CNN_FN(pack_a)(const cnn_matmul *p, CNN_FN(tile_rows) tiles, int64_t
 
 static void CNN_FN(matmul_pack_f32)(const cnn_matmul *p, const cnn_matmul_plan *plan,
                                     int64_t first, int64_t last, float *y) {
+#if CNN_HAVE_AMX
+    if (plan->parts) {
+        CNN_FN(amx_pack)(p, plan, first, last, y);
+        return;
+    }
+#endif
     const int64_t n0 = first * plan->panel;
     const int64_t n1 = last * plan->panel < p->n ? last * plan->panel : p->n;
     for (int64_t k0 = 0; k0 < p->k; k0 += CNN_MATMUL_CHUNK) {
@@ -235,6 +250,12 @@ static void CNN_FN(matmul_pack_f32)(const cnn_matmul *p, const cnn_matmul_plan *
 static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan *plan,
                                      int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                                      float *scratch) {
+#if CNN_HAVE_AMX
+    if (plan->parts) {
+        CNN_FN(amx_block)(p, plan, m0, m1, n0, n1, scratch);
+        return;
+    }
+#endif
     const int64_t panel = plan->panel, rows = m1 - m0;
     const CNN_FN(tile_rows) tiles = CNN_FN(cut_rows)(rows, plan->tile_rows);
     const int64_t count = tiles.count;

@@ -1,9 +1,10 @@
 /* The vector type of the instruction set being compiled.
  *
  * An isa_<name>.c file defines, before it opens its target region,
- *   CNN_ISA       suffix of its functions: baseline, avx2, avx512, neon
- *   CNN_VLEN      floats per vector: 4, 8, 16, 4
+ *   CNN_ISA       suffix of its functions: baseline, avx2, avx512, amx, neon
+ *   CNN_VLEN      floats per vector: 4, 8, 16, 16, 4
  *   CNN_HAVE_FMA  1 if v_fma is one rounding, 0 if it is a product and a sum
+ *   CNN_HAVE_AMX  1 if there are tile units
  * and includes this file inside the region (clang's target attribute defines no
  * __AVX2__, so only these macros may be tested).  + - * / and the comparison of bits
  * use the compiler's vector operators; the few things C lacks are below.

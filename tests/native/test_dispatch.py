@@ -29,13 +29,13 @@ def test_available_isas_begin_with_baseline(native: ModuleType) -> None:
     names = native.available_isas()
     assert names[0] == "baseline"
     assert len(set(names)) == len(names)
-    assert set(names) <= {"baseline", "avx2", "avx512", "neon"}
+    assert set(names) <= {"baseline", "avx2", "avx512", "amx", "neon"}
 
 
 def test_which_instruction_sets_are_tested(native: ModuleType) -> None:
     wanted = {
-        "x86_64": {"baseline", "avx2", "avx512"},
-        "AMD64": {"baseline", "avx2", "avx512"},
+        "x86_64": {"baseline", "avx2", "avx512", "amx"},
+        "AMD64": {"baseline", "avx2", "avx512", "amx"},
         "aarch64": {"baseline", "neon"},
         "arm64": {"baseline", "neon"},
     }.get(platform.machine(), {"baseline"})
@@ -61,7 +61,7 @@ def test_set_isa_refuses_unknown_names(native: ModuleType, name: str) -> None:
 
 
 def test_set_isa_refuses_what_the_machine_lacks(native: ModuleType) -> None:
-    for name in {"avx2", "avx512", "neon"} - set(native.available_isas()):
+    for name in {"avx2", "avx512", "amx", "neon"} - set(native.available_isas()):
         with pytest.raises(ValueError, match="cannot run on this machine"):
             native.set_isa(name)
 

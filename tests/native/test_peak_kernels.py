@@ -15,7 +15,7 @@ def test_fma_peak_counts_its_operations(
     native: ModuleType, isa: str, threads: int
 ) -> None:
     native.set_num_threads(threads)
-    width = {"baseline": 4, "neon": 4, "avx2": 8, "avx512": 16}[isa]
+    width = {"baseline": 4, "neon": 4, "avx2": 8, "avx512": 16, "amx": 16}[isa]
     each = native.fma_peak(1)
     assert each == threads * 2 * 12 * width
     assert native.fma_peak(10) == 10 * each
