@@ -12,6 +12,7 @@ cdef enum:
     PART_FLOPS = 262144  # fewest operations in a part, the unit that threads take
     PARTS_PER_THREAD = 4  # so that a slow core does not hold up the others
     PACK_COST = 32  # copying one element of a panel, in multiply-adds of one column
+    CUT_COST = 90  # the same for cutting it into parts for tile units
 
 
 # bfloat16 parts that tile units may cut an operand into; 0: fused multiply-adds only
@@ -87,9 +88,11 @@ cdef inline int64_t _even_step(int64_t n, int64_t parts, int64_t unit) noexcept 
     return _ceil_div(_ceil_div(n, parts), unit) * unit
 
 
-cdef void _split_product(matmul_task *t, int64_t parts) noexcept nogil:
-    """Cut a product into a grid of about `parts` parts: even, with few copies."""
+cdef double _choose_grid(matmul_task *t, int64_t parts) noexcept nogil:
+    """Cut a product into a grid of about `parts` parts: even, with few copies. Return
+    what the thread with the most parts has to do, in multiply-adds per step of K."""
     cdef int64_t grid_cols, rows, cols, count
+    cdef int pack_cost = CUT_COST if t.plan.parts else PACK_COST
     cdef double cost, best = -1
     for grid_cols in range(1, parts + 1):
         rows = _even_step(t.p.m, parts // grid_cols, t.plan.tile_rows)
@@ -97,14 +100,32 @@ cdef void _split_product(matmul_task *t, int64_t parts) noexcept nogil:
         count = _ceil_div(t.p.m, rows) * _ceil_div(t.p.n, cols)
         cost = <double>rows * cols
         if t.plan.pack_a:
-            cost += PACK_COST * rows
+            cost += pack_cost * rows
         if t.plan.pack_b:
-            cost += PACK_COST * cols
+            cost += pack_cost * cols
         cost *= _ceil_div(count, t.threads)
         if best < 0 or cost < best:
             best = cost
             t.rows = rows
             t.cols = cols
+    return best
+
+
+cdef void _split_product(matmul_task *t, int64_t parts) noexcept nogil:
+    """Cut a product into `parts` parts, or fewer where that saves much copying."""
+    cdef int64_t rows, cols
+    cdef double cost = _choose_grid(t, parts), other
+    # copies for fused multiply-adds are cheaper than a thread that waits for another
+    while t.plan.parts and parts >= 2 * t.threads:
+        rows = t.rows
+        cols = t.cols
+        parts //= 2
+        other = _choose_grid(t, parts)
+        if other > 0.9 * cost:
+            t.rows = rows
+            t.cols = cols
+            break
+        cost = other
     t.grid_cols = _ceil_div(t.p.n, t.cols)
     t.grid = t.grid_cols * _ceil_div(t.p.m, t.rows)
 

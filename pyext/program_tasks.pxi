@@ -208,19 +208,36 @@ cdef void _chain_part(void *ctx, int64_t begin, int64_t end) noexcept nogil:
         i += n
 
 
-cdef void _load(load_task *t, int64_t step, bint more) noexcept nogil:
-    cdef int64_t r, row = t.elements * cnn_type_size(t.source)
-    cdef int64_t out = t.elements * cnn_type_size(t.target)
-    cdef int64_t first = step * t.rows
+cdef struct load_step:
+    const load_task *task
+    int64_t first  # row, or place in the index
+    bint more  # whether another step follows
+
+
+cdef void _load_rows(void *ctx, int64_t begin, int64_t end) noexcept nogil:
+    cdef const load_step *step = <const load_step *>ctx
+    cdef const load_task *t = step.task
+    cdef int64_t row = t.elements * cnn_type_size(t.source)
+    cdef char *y = t.y + begin * t.elements * cnn_type_size(t.target)
+    cdef int64_t r
     if t.index == NULL:
-        cnn_cast(t.source, t.target, t.rows * t.elements, t.x + first * row, t.y)
+        cnn_cast(t.source, t.target, (end - begin) * t.elements,
+                 t.x + (step.first + begin) * row, y)
         return
-    for r in range(t.rows):
-        cnn_cast(t.source, t.target, t.elements, t.x + t.index[first + r] * row,
-                 t.y + r * out)
-    if more:
-        for r in range(t.rows):
-            cnn_prefetch(t.x + t.index[first + t.rows + r] * row, row)
+    for r in range(step.first + begin, step.first + end):
+        cnn_cast(t.source, t.target, t.elements, t.x + t.index[r] * row, y)
+        y += t.elements * cnn_type_size(t.target)
+    if step.more:
+        for r in range(step.first + begin, step.first + end):
+            cnn_prefetch(t.x + t.index[r + t.rows] * row, row)
+
+
+cdef void _load(const load_task *t, int64_t step, bint more) noexcept nogil:
+    cdef load_step rows
+    rows.task = t
+    rows.first = step * t.rows
+    rows.more = more
+    cnn_parallel_for(t.rows, GRAIN // (t.elements + 1) + 1, _load_rows, &rows)
 
 
 cdef void _store(load_task *t, int64_t step) noexcept nogil:
