@@ -8,6 +8,7 @@ cdef class Instructions:
 
     cdef object __weakref__
     cdef const cnn_kernel_table *table  # whose kernels and plans the tasks hold
+    cdef readonly int matmul_parts  # with which the products are prepared
     cdef instruction *code
     cdef int64_t count
     cdef int64_t capacity
@@ -21,6 +22,7 @@ cdef class Instructions:
 
     def __cinit__(self):
         self.table = cnn_table
+        self.matmul_parts = _matmul_parts
         self.bound = [None]
         self.bases = [0]
         self.calls = []
@@ -277,8 +279,8 @@ cdef class Instructions:
         """y = b, (k, n) or (n, k) with transpose_b, in the panels that matmul reads.
 
         Ask packed_size(m, n, k, transpose_b) whether that pays and how many bytes y
-        has. The panels serve products of these m, n and k on the instruction set in
-        use when they were written; run again when b has changed.
+        has. The panels serve products of these m, n and k on the instruction set and
+        with the parts in use when they were written; run again when b has changed.
         """
         cdef pack_task *t = <pack_task *>self._add(DO_PACK, sizeof(pack_task), 0)
         prepare_pack(t, m, n, k, transpose_b)
