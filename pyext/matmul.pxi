@@ -258,7 +258,7 @@ cdef void run_pack(pack_task *t) noexcept nogil:
 
 
 def packed_size(int64_t m, int64_t n, int64_t k, transpose_b=False) -> int:
-    """Bytes of `b` in panels for Program.pack_b, or 0 where that is not worth it.
+    """Bytes of `b` in panels, or 0 where these are not worth it.
 
     Args:
         m: rows of the product, 1 or more.
