@@ -123,16 +123,27 @@ def _info() -> None:
         "cnn_core": __version__,
         "backend": found["backend"],
         "instruction set": f"{found['isa']} (available: {isas})" if isas else "NumPy's",
+        "products": _products(found),
         "threads": found["threads"],
         "machine": found["machine"],
         "python": found["python"],
         "numpy": found["numpy"],
     }
     for label, value in lines.items():
-        print(f"{label + ':':<17}{value}")
+        if value is not None:
+            print(f"{label + ':':<17}{value}")
     missing = [name for name in _EXTRAS if name in found["missing"]]
     for name in missing:
         print(f"{'missing:':<17}{name}, for {_EXTRAS[name]}")
+
+
+def _products(found: dict[str, Any]) -> str | None:
+    """Return how float32 products are computed, where the machine leaves a choice."""
+    if found["isa"] != "amx":
+        return None
+    if found["portable_bits"]:
+        return "portable bits, without tile units"
+    return f"on tile units, {found['float32_matmul_precision']} precision"
 
 
 # --- digits -------------------------------------------------------------------

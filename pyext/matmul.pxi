@@ -24,7 +24,7 @@ def matmul_parts() -> int:
     return _matmul_parts
 
 
-def set_matmul_parts(parts: int) -> None:
+def set_matmul_parts(parts) -> None:
     """Set them: 3, 2 or 1; 0 keeps to fused multiply-adds.
 
     Raises:
@@ -258,7 +258,7 @@ cdef void run_pack(pack_task *t) noexcept nogil:
 
 
 def packed_size(int64_t m, int64_t n, int64_t k, transpose_b=False) -> int:
-    """Bytes of `b` in panels for Program.pack_b, or 0 where that is not worth it.
+    """Bytes of `b` in panels, or 0 where these are not worth it.
 
     Args:
         m: rows of the product, 1 or more.
@@ -267,8 +267,9 @@ def packed_size(int64_t m, int64_t n, int64_t k, transpose_b=False) -> int:
         transpose_b: whether `b` is (n, k) instead of (k, n).
 
     Returns:
-        A multiple of 4; it depends on the sizes and the instruction set only. 0 where a
-        product reads `b` as it lies about as fast as it would read panels.
+        A multiple of 4; it depends on the sizes, the instruction set and the parts of
+        `set_matmul_parts`. 0 where a product reads `b` as it lies about as fast as it
+        would read panels.
     """
     cdef pack_task t
     memset(&t, 0, sizeof(t))

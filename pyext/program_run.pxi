@@ -175,7 +175,10 @@ cdef class Program(Instructions):
         cdef int64_t at
         cdef bint at_once
         for matrix, slot, panels, at, at_once in self.panels:
-            memory = panels.current(self.bound[matrix], at_once or count > 1)
+            memory = None
+            # they differ if the parts were set in the middle of the building
+            if panels.task.plan.parts == (<matmul_task *>self.code[at].held).plan.parts:
+                memory = panels.current(self.bound[matrix], at_once or count > 1)
             self.code[at].n = memory is not None
             if memory is None:
                 self.bound[slot] = False  # nobody reads it in this run
@@ -247,8 +250,9 @@ cdef class Program(Instructions):
 
     @property
     def is_current(self) -> bool:
-        """Whether instruction set and number of threads are those it was made for."""
-        return self.table == cnn_table and self.threads == cnn_num_threads()
+        """Whether kernels, threads and parts of products are those it was made for."""
+        return (self.table == cnn_table and self.threads == cnn_num_threads()
+                and self.matmul_parts == _matmul_parts)
 
     def run(self, int64_t first, int64_t count, data=(), index=None, results=()):
         """Run the steps first .. first + count - 1.

@@ -41,6 +41,24 @@ def test_info_names_what_is_missing(capsys, monkeypatch):
     assert "onnx" not in printed  # nothing here would use it
 
 
+@pytest.mark.parametrize(
+    ("isa", "portable", "line"),
+    [
+        ("amx", False, "products:        on tile units, high precision\n"),
+        ("amx", True, "products:        portable bits, without tile units\n"),
+        ("avx512", False, None),  # there is no choice
+    ],
+)
+def test_info_on_products(capsys, monkeypatch, isa, portable, line):
+    found = keras.backend.info() | {
+        "isa": isa, "portable_bits": portable, "float32_matmul_precision": "high"
+    }  # fmt: skip
+    monkeypatch.setattr(keras.backend, "info", lambda: found)
+    assert cli.main(["info"]) == 0
+    printed = capsys.readouterr().out
+    assert (line in printed) if line else ("products" not in printed)
+
+
 def test_no_command_prints_help(capsys):
     assert cli.main([]) == 2
     assert "usage: cnn-core" in capsys.readouterr().out

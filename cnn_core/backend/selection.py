@@ -105,6 +105,17 @@ def _default_threads() -> int:
     return os.cpu_count() or 1
 
 
+def _portable_from_start() -> bool:
+    """Tell whether CNN_CORE_PORTABLE_BITS asks for bits that all machines share."""
+    value = os.environ.get("CNN_CORE_PORTABLE_BITS", "")
+    if value.strip() not in ("", "0", "1"):
+        raise ValueError(
+            f"CNN_CORE_PORTABLE_BITS: expected 1 or 0, got {value!r}; correct or unset "
+            "the environment variable"
+        )
+    return value.strip() == "1"
+
+
 _compiled = _choose()
 _native: Any = None if _compiled is None else _compiled.native
 # The reference runs on NumPy's own threads; it only remembers the number.
@@ -156,13 +167,20 @@ def set_num_threads(n: int) -> None:
         _native.set_num_threads(int(n))
 
 
+def _set_matmul_parts(parts: int) -> None:
+    """Hand `config.matmul_parts()` on to the kernels; the reference has no use."""
+    if _native is not None:
+        _native.set_matmul_parts(parts)
+
+
 def info() -> dict[str, Any]:
     """Return what this process runs on.
 
     Returns:
         Dictionary with the keys "version", "backend", "isa" and "available_isas"
-        (None and empty for the reference), "threads", "python", "numpy", "machine"
-        and "missing" (the optional packages that are not installed).
+        (None and empty for the reference), "threads", "float32_matmul_precision" and
+        "portable_bits" (see `config`; both matter on tile units only), "python",
+        "numpy", "machine" and "missing" (the optional packages that are not installed).
     """
     return {
         "version": _version(),
@@ -170,6 +188,8 @@ def info() -> dict[str, Any]:
         "isa": isa(),
         "available_isas": [] if _native is None else list(_native.available_isas()),
         "threads": num_threads(),
+        "float32_matmul_precision": config.float32_matmul_precision(),
+        "portable_bits": config.portable_bits(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": platform.machine(),
@@ -187,3 +207,6 @@ def _version() -> str:
 
 
 config.bind_threads(num_threads, set_num_threads)
+config.bind_matmul_parts(_set_matmul_parts)
+if _portable_from_start():
+    config.set_portable_bits(True)

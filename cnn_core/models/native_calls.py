@@ -98,7 +98,7 @@ class NativeCalls:
         program = self._programs.get(key) or self._find(model, key, x, options, arrays)
         if program is None:
             return None
-        if not program.is_current:  # other kernels, or another number of threads
+        if not program.is_current:  # other kernels, threads or products
             self._programs.clear()
             return None
         try:

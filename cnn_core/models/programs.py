@@ -85,7 +85,8 @@ class StepPrograms:
                 self._seen.popitem(last=False)
             return None
         program = self._compile(model, step, batch, sources, indexed, stores)
-        if program is not None:
+        # If another thread changed a setting meanwhile, the program serves once.
+        if program is not None and program.is_current:
             self._programs[key] = program
             if len(self._programs) > CAPACITY:
                 self._programs.popitem(last=False)
@@ -180,6 +181,7 @@ def _surroundings(model: Any) -> Any:
         tuple(id(v) for v in model._variables_to_train()),
         id(getattr(optimizer, "_learning_rate", None)),
         config.floatx(),
+        config.matmul_parts(),
         backend.num_threads(),
         backend.isa(),
     )
@@ -225,13 +227,15 @@ class ArrayRunner:
         stores: bool = False,
     ) -> None:
         self._source = source
-        self._parts: list[tuple[Program, int, int]] = []  # program, first row, steps
+        self._stores = stores
+        self._find = functools.partial(programs.find, model, step)
+        # program, first row, rows in a step, steps
+        self._parts: list[tuple[Program, int, int, int]] = []
         whole, rest = divmod(source.num_samples, source.batch_size)
-        sources = tuple(_dtype_name(a.dtype) for a in leaves_of(source.data))
-        indexed = bool(source.shuffle)
+        self._sources = tuple(_dtype_name(a.dtype) for a in leaves_of(source.data))
         last_row = whole * source.batch_size
         self.ready = False
-        if not set(sources) <= set(TYPES):  # e.g. float16: batch by batch, then
+        if not set(self._sources) <= set(TYPES):  # e.g. float16: batch by batch, then
             return
         for first, size, steps in (
             (0, source.batch_size, whole),
@@ -239,23 +243,27 @@ class ArrayRunner:
         ):
             if not steps:
                 continue
-            batch = source.rows(slice(first, first + size))
-            program = programs.find(
-                model, step, batch, sources, indexed, stores, now=whole > 1
-            )
+            program = self._program(first, size, now=whole > 1)
             if program is None or (stores and not _has_rows(program, size)):
                 self._parts = []
                 break
-            self._parts.append((program, first, steps))
+            self._parts.append((program, first, size, steps))
         self.ready = bool(self._parts)
         if self.ready:
             source.make_contiguous()
         self._data = leaves_of(source.data)
 
+    def _program(self, first: int, size: int, now: bool = True) -> Program | None:
+        """Return the program for batches like the one that begins at a row, or None."""
+        source = self._source
+        batch = source.rows(slice(first, first + size))
+        indexed = bool(source.shuffle)
+        return self._find(batch, self._sources, indexed, self._stores, now)
+
     @property
     def only(self) -> Program | None:
         """The program, if all samples are one batch."""
-        program, _, steps = self._parts[0]
+        program, _, _, steps = self._parts[0]
         return program if steps == len(self._parts) == 1 else None
 
     def outputs(self) -> tuple[Any, list[Any]]:
@@ -275,7 +283,7 @@ class ArrayRunner:
         """
         order = self._source.order()
         done = 0
-        for program, row, steps in self._parts:
+        for program, row, size, steps in self._parts:
             index = None if order is None else order[row:]
             data = self._data if index is not None else [a[row:] for a in self._data]
             kept = [r[row:] for r in results]
@@ -285,6 +293,8 @@ class ArrayRunner:
                 if before_each is not None:
                     before_each(done)
                     count = 1
+                if not program.is_current:  # a callback changed a setting
+                    program = self._program(row, size) or program
                 started = time.perf_counter()
                 arrays = program.run(data, index, at, count, kept)
                 taken = time.perf_counter() - started

@@ -109,7 +109,10 @@ def num_threads(): return threads
 def set_num_threads(n):
     global threads
     threads = n
-threads = 5
+def set_matmul_parts(n):
+    global parts
+    parts = n
+threads, parts = 5, 3
 """
 
 
@@ -128,6 +131,16 @@ assert _native.threads == 3
 info = backend.info()
 assert info["backend"] == "compiled" and info["isa"] == "fake"
 assert info["available_isas"] == ["fake", "baseline"] and info["threads"] == 3
+assert config.matmul_parts() == _native.parts == 3
+for precision, parts in (("high", 2), ("medium", 1), ("highest", 3)):
+    config.set_float32_matmul_precision(precision)
+    assert _native.parts == parts
+config.set_portable_bits(True)
+assert _native.parts == 0
+config.set_float32_matmul_precision("medium")
+assert _native.parts == 0
+config.set_portable_bits(False)
+assert _native.parts == 1
 """
     result = run(code, pure)
     assert result.returncode == 0, result.stderr
@@ -143,6 +156,25 @@ def test_reference_threads(pure):
         result = run(code, pure, CNN_CORE_NUM_THREADS=wrong)
         assert result.returncode != 0
         assert "ValueError: CNN_CORE_NUM_THREADS" in result.stderr
+
+
+def test_portable_bits_from_the_environment(pure):
+    code = """
+from cnn_core import backend, config
+info = backend.info()
+print(config.portable_bits(), info["portable_bits"], info["float32_matmul_precision"])
+"""
+    for value, expected in (("1", True), ("0", False), ("", False)):
+        result = run(code, pure, CNN_CORE_PORTABLE_BITS=value)
+        assert result.stdout.split() == [str(expected)] * 2 + ["highest"], result.stderr
+    (pure / "cnn_core" / "_native.py").write_text(FAKE_NATIVE)
+    code = "from cnn_core import _native, backend; print(_native.parts)"
+    assert run(code, pure, CNN_CORE_PORTABLE_BITS="1").stdout.strip() == "0"
+    assert run(code, pure).stdout.strip() == "3"
+    for wrong in ("true", "2"):
+        result = run(code, pure, CNN_CORE_PORTABLE_BITS=wrong)
+        assert result.returncode != 0
+        assert f"PORTABLE_BITS: expected 1 or 0, got '{wrong}'" in result.stderr
 
 
 def test_import_loads_only_numpy_and_the_standard_library(pure):
@@ -174,6 +206,35 @@ def test_set_num_threads_checks_and_remembers():
         backend.set_num_threads(before)
 
 
+def test_precision_of_products_checks_and_remembers():
+    assert config.float32_matmul_precision() == "highest"
+    assert config.portable_bits() is False
+    try:
+        for precision in ("high", "medium", "highest"):
+            changes = config.changes()
+            config.set_float32_matmul_precision(precision)
+            assert config.float32_matmul_precision() == precision
+            assert backend.info()["float32_matmul_precision"] == precision
+            assert config.changes() > changes
+        for wrong in ("higher", "HIGH", "", 3, None, ["high"]):
+            with pytest.raises(
+                ValueError, match="set_float32_matmul_precision: expected one of highes"
+            ):
+                config.set_float32_matmul_precision(wrong)
+        assert config.float32_matmul_precision() == "highest"
+        changes = config.changes()
+        config.set_portable_bits(True)
+        assert config.portable_bits() is backend.info()["portable_bits"] is True
+        assert config.changes() > changes
+        for wrong in (1, 0, "True", None):
+            with pytest.raises(TypeError, match="set_portable_bits: expected True or"):
+                config.set_portable_bits(wrong)
+        assert config.portable_bits() is True
+    finally:
+        config.set_float32_matmul_precision("highest")
+        config.set_portable_bits(False)
+
+
 def test_info():
     info = backend.info()
     assert info["backend"] == backend.name()
@@ -181,8 +242,9 @@ def test_info():
     assert info["threads"] == backend.num_threads()
     assert "numpy" not in info["missing"]
     assert set(info) == {
-        "version", "backend", "isa", "available_isas", "threads", "python", "numpy",
-        "machine", "missing",
+        "version", "backend", "isa", "available_isas", "threads",
+        "float32_matmul_precision", "portable_bits", "python", "numpy", "machine",
+        "missing",
     }  # fmt: skip
     if backend.name() == "compiled":
         assert info["isa"] in info["available_isas"]

@@ -91,7 +91,7 @@ class Program:
 
     @property
     def is_current(self) -> bool:
-        """Whether it was made for the instruction set and the threads now in use."""
+        """Whether it was made for the kernels, threads and products now in use."""
         return bool(self._native.is_current)
 
     # --- preparation ---
