@@ -91,15 +91,8 @@ class Emulated:
             assert answer >= 0, f"cnn_test_product: {answer}"
             return int(answer)
 
-        def ranges(size: int, step: int, wanted: Sequence[int]) -> list[tuple[int, int]]:
-            inner = {cut // step * step for cut in wanted if step <= cut < size}
-            return list(itertools.pairwise([0, *sorted(inner), size]))
-
         call([])  # fills grid
-        rows, columns = (
-            ranges(size, step, wanted)
-            for size, step, wanted in zip((m, n), grid, cuts, strict=True)
-        )
+        rows, columns = _ranges(m, grid[0], cuts[0]), _ranges(n, grid[1], cuts[1])
         blocks = [(*r, *c) for r, c in itertools.product(rows[::-1], columns[::-1])]
         parts_used = call(blocks)
         assert (wide[:, n:] == 12345).all()
@@ -139,7 +132,13 @@ def build(folder: Path) -> Emulated:
     return Emulated(program, ctypes.CDLL(str(library)))
 
 
-# ---- arguments in C --------------------------------------------------------------------
+def _ranges(size: int, step: int, cuts: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the parts of range(size) between cuts, which are moved to a step's end."""
+    inner = {cut // step * step for cut in cuts if step <= cut < size}
+    return list(itertools.pairwise([0, *sorted(inner), size]))
+
+
+# ---- arguments in C ----------------------------------------------------------------
 
 
 def _integers(*values: int) -> Any:
