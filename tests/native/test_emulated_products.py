@@ -238,9 +238,13 @@ def spoil(a: np.ndarray, b: np.ndarray, what: str) -> None:
         b[:, 40:80] *= np.float32(2.0**-60)
         b[:, 100] *= np.float32(2.0**-91)
         a[96] *= np.float32(2.0**-125)
+        # normal products of numbers whose last parts are denormal
+        a[70] *= np.float32(2.0**-112)
+        b[:, 128:] *= np.float32(2.0**60)
     elif what == "denormal":
         a[8, 8], b[9, 9] = 1e-40, -3e-39
         a[100] *= np.float32(2.0**-140)
+        b[:, 20], b[8, 20] = 0, 2.0**90  # all there is of [8, 20]
     elif what == "mixed":  # large ones hide small ones, which do not matter then
         a[:, ::3] *= np.float32(2.0**-40)
         b[::5] *= np.float32(2.0**30)
@@ -265,9 +269,13 @@ def test_the_ends_of_the_range(emulated: Emulated, what: str, parts: int) -> Non
     finite = np.isfinite(fused)
     with np.errstate(invalid="ignore", over="ignore"):
         wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
-        error = abs(result.c - wide_a @ wide_b)
+        error = np.where(finite, abs(result.c - wide_a @ wide_b), 0)
         bound = abs(wide_a) @ abs(wide_b) * ((k + 1) * EPS + CUT[parts])
-    assert (error[finite] <= (bound + k * 2.0**-150)[finite]).all()
+        # of mixed signs; fused multiply-adds come to 19, a lost part to 120
+        likely = 14 * EPS * np.sqrt(wide_a**2 @ wide_b**2)
+    limit = np.minimum(bound, likely) if parts == 3 else bound
+    denormals = k * 2.0**-150
+    assert (error <= np.where(finite, limit, 0) + denormals).all()
     for packed, cuts in ((1, ((), ())), (2, ((32, 64), (96,)))):
         again = emulated.product(a, flipped(b), parts=parts, packed=packed, cuts=cuts)
         assert equal_bits(again.c[finite], result.c[finite])

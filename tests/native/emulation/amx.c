@@ -26,7 +26,7 @@ static tile *checked(const char *instruction, int number) {
     return &tiles[number];
 }
 
-/* ---- configuration and memory -------------------------------------------------------- */
+/* ---- configuration and memory ---------------------------------------------------- */
 
 void _tile_release(void) {
     memset(tiles, 0, sizeof tiles);
@@ -79,7 +79,7 @@ void _tile_stored(int number, void *to, ptrdiff_t stride) {
         memcpy((char *)to + i * stride, t->word[i], (size_t)t->row_bytes);
 }
 
-/* ---- product --------------------------------------------------------------------------- */
+/* ---- product --------------------------------------------------------------------- */
 
 /* The float with these bits; a denormal is zero. */
 static inline float value(uint32_t bits) {

@@ -45,7 +45,7 @@ CNN_EMULATED __m512 _mm512_scalef_ps(__m512 a, __m512 b) {
         if (isfinite(n)) /* beyond 1000 all is infinite or zero */
             a[i] = ldexpf(a[i], (int)fmaxf(fminf(n, 1000.0f), -1000.0f));
         else
-            a[i] = n < 0 ? a[i] * 0.0f : a[i] * n; /* inf * 0 is NaN, as the manual has it */
+            a[i] = a[i] * exp2f(n);
     }
     return a;
 }
@@ -73,7 +73,7 @@ CNN_EMULATED __m512 _mm512_mask_blend_ps(__mmask16 mask, __m512 a, __m512 b) {
     return a;
 }
 
-/* ---- memory: what the mask leaves out is not touched ------------------------------- */
+/* ---- memory: what the mask leaves out is not touched ----------------------------- */
 
 CNN_EMULATED __m512 _mm512_maskz_loadu_ps(__mmask16 mask, const float *p) {
     __m512 x = {0};
@@ -92,7 +92,7 @@ CNN_EMULATED __m128 _mm_loadu_ps(const float *p) {
 }
 CNN_EMULATED void _mm_storeu_ps(float *p, __m128 x) { memcpy(p, &x, sizeof x); }
 
-/* ---- quarters of a vector --------------------------------------------------------- */
+/* ---- quarters of a vector -------------------------------------------------------- */
 
 CNN_EMULATED __m512 _mm512_insertf32x4(__m512 a, __m128 quarter, int at) {
     CNN_EACH(i, 4) a[4 * at + i] = quarter[i];
@@ -122,7 +122,7 @@ CNN_EMULATED __m512 _mm512_unpackhi_ps(__m512 a, __m512 b) {
     return cnn_emulated_zip(a, b, 2);
 }
 
-/* ---- AMX: amx.c -------------------------------------------------------------------- */
+/* ---- AMX: amx.c ------------------------------------------------------------------ */
 
 void _tile_loadconfig(const void *config);
 void _tile_release(void);
