@@ -3,8 +3,8 @@
 The roof is measured with loops of our own: chains of fused multiply-adds in registers,
 where there are tile units products in them (a float32 product takes several, see
 `set_float32_matmul_precision`), and loops that read, write, copy, or add arrays of the
-size of each cache. What a call reads and writes once, and the operations of its formula,
-tell which limit applies.
+size of each cache. What a call reads and writes once, and the operations of its
+formula, tell which limit applies.
 """
 
 from __future__ import annotations
