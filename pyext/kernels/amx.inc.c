@@ -24,6 +24,9 @@
 /* 256 rows (192 KiB in three parts) and 1024 columns (768 KiB) lie in L2 (2 MiB). */
 #define CNN_AMX_GROUP 8
 #define CNN_AMX_BLOCK_COLS 1024
+#if !defined(CNN_AMX_PAYS) /* tests/native/emulation has its own: small products, too */
+#define CNN_AMX_PAYS(faster) (faster)
+#endif
 
 #include "amx_parts.inc.c"
 
@@ -214,7 +217,7 @@ static int CNN_FN(amx_pays)(const cnn_matmul *p) {
     const double cycles = rows * cols * (17.0 * products[p->parts] * steps + 55 * chunks) +
                           1.1 * 512 * steps * (rows + cols);
     return p->parts > 0 && p->k > 16 &&
-           cycles < (double)p->m * (double)p->n * (double)p->k / 27;
+           CNN_AMX_PAYS(cycles < (double)p->m * (double)p->n * (double)p->k / 27);
 }
 
 /* Change the plan of fused multiply-adds into one for tile units where these are faster. */
