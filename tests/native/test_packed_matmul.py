@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from types import ModuleType
 
-import numpy as np
 import pytest
+from products import make, packed_product
 
 # Around the register tiles and the blocks of columns, with one and more chunks of K.
 SHAPES = [
@@ -18,43 +18,6 @@ SHAPES = [
     (300, 65, 600),
     (300, 1, 600),
 ]
-
-
-def make(*shape: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng([seed, *shape])
-    return rng.standard_normal(shape, dtype=np.float32)
-
-
-def packed_product(
-    native: ModuleType,
-    a: np.ndarray,
-    b: np.ndarray,
-    bias: np.ndarray | None = None,
-    transpose_b: bool = False,
-    activation: str | None = None,
-) -> np.ndarray:
-    """One program packs b, another one multiplies by the panels."""
-    (m, k), n = a.shape, b.shape[0 if transpose_b else 1]
-    size = native.packed_size(m, n, k, transpose_b) // 4 or k * (n + 256)
-    # the guard behind the panels must stay
-    panels = np.full(size + 1, 12345, np.float32)
-    pack = native.Program()
-    pack.pack_b(m, n, k, (0, 0), transpose_b, (1, 0))
-    pack.bind(0, b)
-    pack.bind(1, panels)
-    pack.run(0, 1)
-    assert panels[-1] == 12345
-    c = np.full((m, n), np.nan, np.float32)
-    program = native.Program()
-    program.matmul(
-        m, n, k, (1, 0), False, (2, 0), transpose_b, (0, 0),
-        None if bias is None else (3, 0), activation, packed=True,
-    )  # fmt: skip
-    for slot, x in enumerate((c, a, panels, bias)):
-        if x is not None:
-            program.bind(slot, x)
-    program.run(0, 1)
-    return c
 
 
 @pytest.mark.parametrize("transpose_b", [False, True])
