@@ -364,8 +364,8 @@ cdef object _product(a, b, bias, bint swap_a, bint swap_b, const epilogue *after
     # the stride of an axis of length 1 is arbitrary
     p.a_row = _stride(x, na - 1 if swap_a else na - 2) if p.m > 1 else 0
     if ndim > 2 and nb == 2 and not swap_a:
-        # One matrix for a whole stack: one taller product, whatever the strides. Programs
-        # do the same, and the number of rows decides whether tile units are used.
+        # One matrix for a whole stack: one taller product, whatever the strides, as in
+        # a program; for the number of rows decides whether tile units are used.
         x = _contiguous(x)
         p.m = cnp.PyArray_SIZE(c) // p.n
         p.a_row = p.k
