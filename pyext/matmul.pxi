@@ -8,8 +8,8 @@ from libc.string cimport memset
 
 
 cdef enum:
-    THREAD_FLOPS = 524288  # floating-point operations that pay for one more thread
-    PART_FLOPS = 262144  # fewest operations in a part, the unit that threads take
+    THREAD_FLOPS = 262144  # floating-point operations that pay for one more thread
+    PART_FLOPS = 131072  # fewest operations in a part, the unit that threads take
     PARTS_PER_THREAD = 4  # so that a slow core does not hold up the others
     PACK_COST = 32  # copying one element of a panel, in multiply-adds of one column
     CUT_COST = 90  # the same for cutting it into parts for tile units
@@ -258,7 +258,7 @@ cdef void run_pack(pack_task *t) noexcept nogil:
 
 
 def packed_size(int64_t m, int64_t n, int64_t k, transpose_b=False) -> int:
-    """Bytes of `b` in panels for Program.pack_b, or 0 where that is not worth it.
+    """Bytes of `b` in panels, or 0 where these are not worth it.
 
     Args:
         m: rows of the product, 1 or more.

@@ -206,15 +206,13 @@ cdef class Instructions:
         self._refer(&t.y, y)
 
     def matmul(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
-               bint transpose_b, c, bias=None, activation=None, bint packed=False,
-               grad=None, parameter=None, saved=None, bias_gradient=None, held=None):
+               bint transpose_b, c, bias=None, activation=None, grad=None,
+               parameter=None, saved=None, bias_gradient=None, held=None):
         """c (m, n) = activation(a @ b + bias), contiguous matrices; c lies alone.
 
         Everything below has the bits of the separate instructions.
 
         Args:
-            packed: b is the place that pack_b wrote for the same (m, n, k); transpose_b
-                is not looked at.
             grad: name of an activation, as for `activation`; c becomes the gradient of
                 it for the cotangent c and the array `saved` (m, n), the output or input
                 that its gradient kernel takes ("exponential": the output).
@@ -231,7 +229,7 @@ cdef class Instructions:
             DO_MATMUL, sizeof(matmul_task), 0)
         cdef int64_t at = self.count - 1
         self._product(t, m, n, k, a, transpose_a, b, transpose_b, c, bias, activation,
-                      packed, grad, parameter, saved, bias_gradient)
+                      False, grad, parameter, saved, bias_gradient)
         if held is not None:
             t = <matmul_task *>calloc(1, sizeof(matmul_task))
             if t == NULL:
@@ -274,19 +272,6 @@ cdef class Instructions:
         if bias is not None:
             self._refer(&t.p.bias, bias)
         return 0
-
-    def pack_b(self, int64_t m, int64_t n, int64_t k, b, bint transpose_b, y):
-        """y = b, (k, n) or (n, k) with transpose_b, in the panels that matmul reads.
-
-        Ask packed_size(m, n, k, transpose_b) whether that pays and how many bytes y
-        has. The panels serve products of these m, n and k on the instruction set and
-        with the parts in use when they were written; run again when b has changed.
-        """
-        cdef pack_task *t = <pack_task *>self._add(DO_PACK, sizeof(pack_task), 0)
-        prepare_pack(t, m, n, k, transpose_b)
-        t.p.b = NULL
-        self._refer(&t.p.b, b)
-        self._refer(&t.y, y)
 
     def products(self, int64_t m, int64_t n, int64_t k, a, bint transpose_a, b,
                  bint transpose_b, c, shape, a_steps, b_steps):

@@ -54,7 +54,6 @@ cdef enum Kind:
     DO_BINARY
     DO_REDUCE
     DO_MATMUL
-    DO_PACK
     DO_TYPED
     DO_COPY
     DO_ONE_HOT
@@ -282,8 +281,6 @@ cdef int _execute(instruction *code, int64_t count, int64_t step,
                 with gil:
                     raise MemoryError("matmul: no memory for scratch")
             run_matmul(product, scratch)
-        elif at.kind == DO_PACK:
-            run_pack(<pack_task *>at.task)
         elif at.kind == DO_BINARY:
             pair = <broadcast_task *>at.task
             run_broadcast(pair.fn, &pair.axes, pair.a, pair.b, pair.y)

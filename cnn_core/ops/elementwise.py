@@ -44,6 +44,11 @@ def as_number(x: Any) -> Any:
     return x if x.dtype != "bool" else as_tensor(x, "int32")
 
 
+def promote_numbers(*operands: Any) -> tuple[Any, ...]:
+    """Return the operands as tensors of their common dtype, int32 for booleans."""
+    return tuple(as_number(x) for x in promote(*operands))
+
+
 def promote_floats(*operands: Any) -> tuple[Any, ...]:
     """Return the operands as tensors of their common float dtype."""
     return tuple(as_float(x) for x in promote(*operands))
@@ -212,7 +217,7 @@ floor: Rule = _unary("floor", None, "Round down.")
 ceil: Rule = _unary("ceil", None, "Round up.")
 trunc: Rule = _unary("trunc", None, "Round towards 0.", convert=as_tensor, run=np.trunc)
 nearest: Rule = _unary(
-    "round", None, "Round to the nearest integer, halves to even.", convert=as_tensor
+    "round", None, "Round to the nearest integer, halves to even.", convert=as_number
 )
 isnan: Rule = _unary("isnan", None, "Tell where `x` is NaN.", dtype="bool")
 isinf: Rule = _unary("isinf", None, "Tell where `x` is infinite.", dtype="bool")
@@ -340,17 +345,29 @@ minimum: Rule = _binary(
     (_share, lambda ct, y, a, b: _share(ct, y, b, a)),
     "Return the smaller of `x1` and `x2`, or NaN.",
 )
-_power: Rule = _binary("power", (_power_slope, _exponent_slope), "Raise to a power.")
-floor_divide: Rule = _binary("floor_divide", None, "Return `x1 / x2` rounded down.")
+_power: Rule = _binary(
+    "power",
+    (_power_slope, _exponent_slope),
+    "Raise to a power.",
+    convert=promote_numbers,
+)
+floor_divide: Rule = _binary(
+    "floor_divide",
+    None,
+    "Return `x1 / x2` rounded down.",
+    convert=promote_numbers,
+)
 mod: Rule = _binary(
     "mod",
     (lambda ct, y, a, b: ct, lambda ct, y, a, b: -ct * floor_divide(a, b)),
     "Return the remainder of `x1 / x2`, with the sign of `x2`.",
+    convert=promote_numbers,
 )
 fmod: Rule = _binary(
     "fmod",
     (lambda ct, y, a, b: ct, lambda ct, y, a, b: -ct * trunc(a / b)),
     "Return the remainder of `x1 / x2`, with the sign of `x1`.",
+    convert=promote_numbers,
     run=np.fmod,
 )
 arctan2: Rule = _binary(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
-
-import numpy as np
 
 from .. import backend, shapes
 from ..graph import Primitive, apply, as_tensor, promote
@@ -17,14 +16,9 @@ from .elementwise import unbroadcast
 
 def _run_matmul(a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> Any:
     if a.ndim > 2 and b.ndim == 2 and not transpose_a:  # one large product
-        flat = backend.matmul(
-            a.reshape(-1, a.shape[-1])
-            if a.size
-            else np.empty((0, a.shape[-1]), a.dtype),
-            b,
-            transpose_b=transpose_b,
-        )
-        return flat.reshape(*a.shape[:-1], flat.shape[-1])
+        rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+        y = backend.matmul(rows, b, transpose_b=transpose_b)
+        return y.reshape(*a.shape[:-1], y.shape[-1])
     return backend.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
 
 
@@ -107,7 +101,7 @@ def matmul(x1: Any, x2: Any) -> Any:
 
 
 def _run_dense(x: Any, kernel: Any, *bias: Any, activation: str | None) -> Any:
-    rows = x if x.ndim == 2 else x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])
+    rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     y = backend.matmul(rows, kernel, bias[0] if bias else None, activation=activation)
     return y if x.ndim == 2 else y.reshape(*x.shape[:-1], kernel.shape[-1])
 

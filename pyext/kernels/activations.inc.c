@@ -48,7 +48,7 @@ CNN_INLINE v_f32 v_hard_sigmoid(v_f32 x) {
 CNN_INLINE v_f32 v_softsign(v_f32 x) { return x / (1.0f + v_abs(x)); }
 
 CNN_LIGHT_MAP(relu_f32, v_relu(x))
-CNN_MAP_P(leaky_relu_f32, v_leaky_relu(x, p))
+CNN_LIGHT_MAP_P(leaky_relu_f32, v_leaky_relu(x, p))
 CNN_MAP_P(elu_f32, v_elu(x, p))
 CNN_MAP(selu_f32, v_selu(x))
 CNN_MAP(gelu_erf_f32, v_gelu(x))

@@ -28,9 +28,9 @@ CNN_INLINE float cnn_add1(float a, float b) { return a + b; }
 CNN_INLINE float cnn_max1(float a, float b) { return a > b || a != a ? a : b; }
 CNN_INLINE float cnn_min1(float a, float b) { return a < b || a != a ? a : b; }
 
-/* fold `width` vectors (a power of two) and then their lanes */
+/* fold `width` vectors (a power of two) to four lanes, and these to one */
 #define CNN_DEFINE_TREE(name, vector_op, quad_op, scalar_op)                         \
-    CNN_INLINE float name(v_f32 *lanes, int width) {                                 \
+    CNN_INLINE v_quad CNN_CAT(name, quad)(v_f32 *lanes, int width) {                 \
         for (int half = width / 2; half >= 1; half /= 2) {                           \
             for (int j = 0; j < half; j++) {                                         \
                 lanes[j] = vector_op(lanes[j], lanes[j + half]);                     \
@@ -42,12 +42,32 @@ CNN_INLINE float cnn_min1(float a, float b) { return a < b || a != a ? a : b; }
                 v.quad[j] = quad_op(v.quad[j], v.quad[j + half]);                    \
             }                                                                        \
         }                                                                            \
-        v_quad q = v.quad[0];                                                        \
+        return v.quad[0];                                                            \
+    }                                                                                \
+    CNN_INLINE float name(v_f32 *lanes, int width) {                                 \
+        v_quad q = CNN_CAT(name, quad)(lanes, width);                                \
         return scalar_op(scalar_op(q[0], q[2]), scalar_op(q[1], q[3]));              \
     }
 CNN_DEFINE_TREE(cnn_tree_sum, cnn_add, cnn_add_quad, cnn_add1)
 CNN_DEFINE_TREE(cnn_tree_max, v_maximum, cnn_max_quad, cnn_max1)
 CNN_DEFINE_TREE(cnn_tree_min, v_minimum, cnn_min_quad, cnn_min1)
+
+/* Rows of at most two vectors are summed four at a time, each to four lanes before the
+ * rows are put side by side: the row sums of CNN_DEFINE_ROW_SUM for the rows r .. r + 3,
+ * whose four lanes are q[0 .. 3]. */
+#define CNN_FOR_FOURS(rows, n, r)                                                    \
+    for (; (n) <= 2 * CNN_VLEN && (r) + 4 <= (rows); (r) += 4)
+
+CNN_INLINE v_quad cnn_four_sums(const v_quad *q) {
+    v_quad a = {q[0][0], q[0][1], q[1][0], q[1][1]};
+    v_quad b = {q[0][2], q[0][3], q[1][2], q[1][3]};
+    v_quad c = {q[2][0], q[2][1], q[3][0], q[3][1]};
+    v_quad d = {q[2][2], q[2][3], q[3][2], q[3][3]};
+    a = a + b;
+    c = c + d;
+    return (v_quad){a[0], a[2], c[0], c[2]} + (v_quad){a[1], a[3], c[1], c[3]};
+}
+CNN_INLINE void cnn_store_quad(float *p, v_quad x) { memcpy(p, &x, sizeof x); }
 
 /* vectors that hold the lanes of a row of n elements: a power of two */
 CNN_INLINE int cnn_lane_vectors(int64_t n) {
@@ -57,7 +77,7 @@ CNN_INLINE int cnn_lane_vectors(int64_t n) {
 }
 
 /* A row of W = 1 or 2 vectors needs no loop (2: of more than one vector). */
-#define CNN_SHORT_ROW_SUM(W, STEP)                                                   \
+#define CNN_SHORT_ROW(W, STEP, fold)                                                 \
     {                                                                                \
         v_f32 acc[W];                                                                \
         CNN_UNROLL(2) for (int j = 0; j < W; j++) {                                  \
@@ -69,17 +89,22 @@ CNN_INLINE int cnn_lane_vectors(int64_t n) {
                 STEP(acc[j], i, n - i);                                              \
             }                                                                        \
         }                                                                            \
-        return cnn_tree_sum(acc, W);                                                 \
+        return fold(acc, W);                                                         \
     }
 
-/* Define `static float CNN_FN(name) params`, the sum over a row of n elements.
+/* Define `static float CNN_FN(name) params`, the sum over a row of n elements, and
+ * name_quad, the last four lanes of it for a row of at most two vectors.
  * STEP(acc, i, k) adds the terms of the k elements from i on to the vector acc; terms
  * of the missing elements (k < CNN_VLEN) must be 0.  Accumulators stay in registers:
  * for terms of a few instructions. */
 #define CNN_DEFINE_ROW_SUM(name, params, STEP)                                       \
+    CNN_INLINE v_quad CNN_CAT(name, quad) params {                                   \
+        if (n <= CNN_VLEN) CNN_SHORT_ROW(1, STEP, CNN_CAT(cnn_tree_sum, quad))       \
+        CNN_SHORT_ROW(2, STEP, CNN_CAT(cnn_tree_sum, quad))                          \
+    }                                                                                \
     static float CNN_FN(name) params {                                               \
-        if (n <= CNN_VLEN) CNN_SHORT_ROW_SUM(1, STEP)                                \
-        if (n <= 2 * CNN_VLEN) CNN_SHORT_ROW_SUM(2, STEP)                            \
+        if (n <= CNN_VLEN) CNN_SHORT_ROW(1, STEP, cnn_tree_sum)                      \
+        if (n <= 2 * CNN_VLEN) CNN_SHORT_ROW(2, STEP, cnn_tree_sum)                  \
         float total = 0.0f;                                                          \
         for (int64_t start = 0; start < n; start += CNN_CHUNK) {                     \
             const int64_t end = n - start < CNN_CHUNK ? n : start + CNN_CHUNK;       \
@@ -104,8 +129,8 @@ CNN_INLINE int cnn_lane_vectors(int64_t n) {
 /* The same with accumulators in memory: for terms of many instructions, as exp. */
 #define CNN_DEFINE_ROW_SUM_HEAVY(name, params, STEP)                                 \
     static float CNN_FN(name) params {                                               \
-        if (n <= CNN_VLEN) CNN_SHORT_ROW_SUM(1, STEP)                                \
-        if (n <= 2 * CNN_VLEN) CNN_SHORT_ROW_SUM(2, STEP)                            \
+        if (n <= CNN_VLEN) CNN_SHORT_ROW(1, STEP, cnn_tree_sum)                      \
+        if (n <= 2 * CNN_VLEN) CNN_SHORT_ROW(2, STEP, cnn_tree_sum)                  \
         const int width = cnn_lane_vectors(n);                                       \
         float total = 0.0f;                                                          \
         for (int64_t start = 0; start < n; start += CNN_CHUNK) {                     \

@@ -48,16 +48,28 @@ CNN_DEFINE_ROW_SUM(cnn_row_squares, (int64_t n, const float *t, const float *o),
                    CNN_STEP)
 #undef CNN_STEP
 
+CNN_INLINE void cnn_squares_slope(int64_t n, float ct, const float *t, const float *o,
+                                  float *g) {
+    const v_f32 scale = v_set(2.0f * ct / (float)n);
+    CNN_FOR_VECTORS(
+        n, v_store_n(g + i, scale * (v_load_n(o + i, k) - v_load_n(t + i, k)), k))
+}
+
 CNN_INLINE void cnn_mean_squared_error(int64_t rows, int64_t n, const float *ct,
                                        const float *t, const float *o, float *y,
                                        float *g) {
-    for (int64_t r = 0; r < rows; r++, t += n, o += n) {
-        if (y != NULL) y[r] = CNN_FN(cnn_row_squares)(n, t, o) / (float)n;
-        if (g == NULL) continue;
-        const v_f32 scale = v_set(2.0f * ct[r] / (float)n);
-        float *to = g + r * n;
-        CNN_FOR_VECTORS(
-            n, v_store_n(to + i, scale * (v_load_n(o + i, k) - v_load_n(t + i, k)), k))
+    int64_t r = 0;
+    CNN_FOR_FOURS(rows, n, r) {
+        v_quad q[4] = {{0}};
+        CNN_UNROLL(4) for (int64_t j = r; j < r + 4; j++) {
+            if (y != NULL) q[j - r] = cnn_row_squares_quad(n, t + j * n, o + j * n);
+            if (g != NULL) cnn_squares_slope(n, ct[j], t + j * n, o + j * n, g + j * n);
+        }
+        if (y != NULL) cnn_store_quad(y + r, cnn_four_sums(q) / (float)n);
+    }
+    for (; r < rows; r++) {
+        if (y != NULL) y[r] = CNN_FN(cnn_row_squares)(n, t + r * n, o + r * n) / (float)n;
+        if (g != NULL) cnn_squares_slope(n, ct[r], t + r * n, o + r * n, g + r * n);
     }
 }
 CNN_LOSS_KERNELS_OF(mean_squared_error, cnn_mean_squared_error, float)

@@ -28,19 +28,17 @@
  * anyway: so its lines need not be read first. */
 #define CNN_STREAM (INT64_C(1) << 21)
 
-/* y[i ...] = value, which sees i and k as above; `inputs` tells whether an input is y
- * itself, whose lines are in the cache. For formulas of few instructions, which wait for
- * memory. */
-#define CNN_FOR_STREAM(n, y, inputs, value)                                          \
+/* y[i ...] = value, which sees i and k as above, past the caches or not */
+#define CNN_FOR_STORES(n, y, past, value)                                            \
     {                                                                                \
         int64_t i = 0;                                                               \
-        if ((n) >= CNN_STREAM && !(inputs)) {                                        \
+        if (past) {                                                                  \
             int64_t k = (int64_t)(-(uintptr_t)(y) % sizeof(v_f32) / sizeof(float));  \
+            if (k > (n)) k = (n);                                                    \
             if (k > 0) v_store_n(y, value, k);                                       \
             for (i = k, k = CNN_VLEN; i + CNN_VLEN <= (n); i += CNN_VLEN) {          \
                 v_stream((y) + i, value);                                            \
             }                                                                        \
-            v_stream_end();                                                          \
         }                                                                            \
         for (; i + CNN_VLEN <= (n); i += CNN_VLEN) {                                 \
             const int64_t k = CNN_VLEN;                                              \
@@ -50,6 +48,16 @@
             const int64_t k = (n) - i;                                               \
             v_store_n((y) + i, value, k);                                            \
         }                                                                            \
+    }
+
+/* the same, past the caches where y is large; `inputs` tells whether an input is y
+ * itself, whose lines are in the cache. For formulas of few instructions, which wait for
+ * memory. */
+#define CNN_FOR_STREAM(n, y, inputs, value)                                          \
+    {                                                                                \
+        const int past = (n) >= CNN_STREAM && !(inputs);                             \
+        CNN_FOR_STORES(n, y, past, value)                                            \
+        if (past) v_stream_end();                                                    \
     }
 
 /* unary: a formula in x; CNN_LIGHT_...: of few instructions */
@@ -65,6 +73,12 @@
     }
 
 /* unary_p: a formula in x and the parameter p */
+#define CNN_LIGHT_MAP_P(name, ...)                                                   \
+    CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 x, v_f32 p) { return __VA_ARGS__; }      \
+    static void CNN_FN(name)(int64_t n, const float *x, float p, float *y) {         \
+        const v_f32 vp = v_set(p);                                                   \
+        CNN_FOR_STREAM(n, y, x == y, CNN_CAT(name, v)(v_load_n(x + i, k), vp))       \
+    }
 #define CNN_MAP_P(name, ...)                                                         \
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 x, v_f32 p) { return __VA_ARGS__; }      \
     static void CNN_FN(name)(int64_t n, const float *x, float p, float *y) {         \
@@ -104,30 +118,94 @@
                                      k))                                             \
     }
 
+/* Narrow rows are worked on many at a time: where one operand has the elements of y in
+ * their order and the other one a row or a column for them, this one is written out for
+ * as many rows as CNN_SPREAD holds. A column of whole vectors gains only by what it then
+ * writes past the caches. */
+#define CNN_NARROW 64
+#define CNN_SPREAD 1024
+#define CNN_WIDE 1024 /* from here on, what a row leaves of its first line is nothing */
+
+/* how many rows of x are written out at a time, 0 for none; w is the other operand */
+CNN_INLINE int64_t cnn_spread_rows(int64_t rows, int64_t cols, int64_t w_row,
+                                   int64_t w_col, int64_t x_row, int64_t x_col) {
+    const int is_row = x_row == 0 && x_col == 1, is_column = x_row != 0 && x_col == 0;
+    const int pays = cols % CNN_VLEN != 0 || rows * cols >= CNN_STREAM;
+    if (rows < 2 || cols < 2 || cols > CNN_NARROW || w_row != cols || w_col != 1 ||
+        !(is_row || (is_column && pays)))
+        return 0;
+    const int64_t most = CNN_SPREAD / cols / 16 * 16; /* so the next one starts alike */
+    return rows < most ? rows : most;
+}
+
+/* to = x for so many rows; may write two vectors more */
+static void CNN_FN(spread)(int64_t rows, int64_t cols, const float *x, int64_t x_row,
+                           int64_t x_col, float *to) {
+    for (int64_t r = 0; r < rows && x_col; r++, to += cols) {
+        CNN_FOR_VECTORS(cols, v_store(to + i, v_load_n(x + i, k)))
+    }
+    for (int64_t r = 0; r < rows && !x_col; r++, to += cols) {
+        const v_f32 v = v_set(x[r * x_row]);
+        v_store(to, v);
+        v_store(to + CNN_VLEN, v);
+        for (int64_t c = 2 * CNN_VLEN; c < cols; c += CNN_VLEN) v_store(to + c, v);
+    }
+}
+
 /* binary: a formula in a and b */
 #define CNN_MAP_BINARY(name, ...)                                                    \
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 a, v_f32 b) { return __VA_ARGS__; }      \
-    static void CNN_FN(name)(int64_t rows, int64_t cols, const float *a,             \
-                             int64_t a_row, int64_t a_col, const float *b,           \
-                             int64_t b_row, int64_t b_col, float *y) {               \
+    /* rows one after the other */                                                   \
+    static void CNN_CAT(CNN_FN(name), rows)(                                         \
+        int64_t rows, int64_t cols, const float *a, int64_t a_row, int64_t a_col,    \
+        const float *b, int64_t b_row, int64_t b_col, float *y) {                    \
+        const int past = rows * cols >= CNN_STREAM && cols >= CNN_WIDE && a != y &&  \
+                         b != y;                                                     \
         for (int64_t r = 0; r < rows; r++, a += a_row, b += b_row, y += cols) {      \
             if (a_col && b_col) {                                                    \
-                CNN_FOR_STREAM(cols, y, a == y || b == y,                            \
+                CNN_FOR_STORES(cols, y, past,                                        \
                                CNN_CAT(name, v)(v_load_n(a + i, k),                  \
                                                 v_load_n(b + i, k)))                 \
             } else if (a_col) {                                                      \
                 const v_f32 vb = v_set(*b);                                          \
-                CNN_FOR_STREAM(cols, y, a == y,                                      \
+                CNN_FOR_STORES(cols, y, past,                                        \
                                CNN_CAT(name, v)(v_load_n(a + i, k), vb))             \
             } else if (b_col) {                                                      \
                 const v_f32 va = v_set(*a);                                          \
-                CNN_FOR_STREAM(cols, y, b == y,                                      \
+                CNN_FOR_STORES(cols, y, past,                                        \
                                CNN_CAT(name, v)(va, v_load_n(b + i, k)))             \
             } else {                                                                 \
                 const v_f32 v = CNN_CAT(name, v)(v_set(*a), v_set(*b));              \
-                CNN_FOR_VECTORS(cols, v_store_n(y + i, v, k))                        \
+                CNN_FOR_STORES(cols, y, past, ((void)k, v))                          \
             }                                                                        \
         }                                                                            \
+        if (past) v_stream_end();                                                    \
+    }                                                                                \
+    static void CNN_FN(name)(int64_t rows, int64_t cols, const float *a,             \
+                             int64_t a_row, int64_t a_col, const float *b,           \
+                             int64_t b_row, int64_t b_col, float *y) {               \
+        int64_t some = cnn_spread_rows(rows, cols, a_row, a_col, b_row, b_col);      \
+        const int of_b = some > 0;                                                   \
+        if (!of_b) some = cnn_spread_rows(rows, cols, b_row, b_col, a_row, a_col);   \
+        if (some == 0) {                                                             \
+            CNN_CAT(CNN_FN(name), rows)(rows, cols, a, a_row, a_col, b, b_row, b_col, \
+                                        y);                                          \
+            return;                                                                  \
+        }                                                                            \
+        float spread[CNN_SPREAD + 2 * CNN_VLEN];                                     \
+        const int past = rows * cols >= CNN_STREAM && a != y && b != y;              \
+        for (int64_t r = 0; r < rows; r += some, a += some * a_row,                  \
+                     b += some * b_row, y += some * cols) {                          \
+            if (some > rows - r) some = rows - r;                                    \
+            if (of_b && (r == 0 || b_row))                                           \
+                CNN_FN(spread)(some, cols, b, b_row, b_col, spread);                 \
+            if (!of_b && (r == 0 || a_row))                                          \
+                CNN_FN(spread)(some, cols, a, a_row, a_col, spread);                 \
+            const float *u = of_b ? a : spread, *w = of_b ? spread : b;              \
+            CNN_FOR_STORES(some * cols, y, past,                                     \
+                           CNN_CAT(name, v)(v_load_n(u + i, k), v_load_n(w + i, k))) \
+        }                                                                            \
+        if (past) v_stream_end();                                                    \
     }
 
 /* loss: a formula in the target t and the output o; loss_grad: and the cotangent ct */

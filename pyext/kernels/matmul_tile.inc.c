@@ -4,7 +4,8 @@
 
 /* gcc keeps accumulators in memory, or peels the first step, unless told that they
  * changed. */
-#if defined(__x86_64__)
+#if defined(CNN_KEEP)
+#elif defined(__x86_64__)
 #define CNN_KEEP(x) __asm__("" : "+v"(x))
 #elif defined(__aarch64__)
 #define CNN_KEEP(x) __asm__("" : "+w"(x))

@@ -5,7 +5,15 @@ CNN_DEFINE_ROW_SUM(cnn_row_sum, (int64_t n, const float *x), CNN_STEP)
 #undef CNN_STEP
 
 static void CNN_FN(sum_f32)(int64_t rows, int64_t n, const float *x, float *y) {
-    for (int64_t r = 0; r < rows; r++) y[r] = CNN_FN(cnn_row_sum)(n, x + r * n);
+    int64_t r = 0;
+    CNN_FOR_FOURS(rows, n, r) {
+        v_quad q[4];
+        CNN_UNROLL(4) for (int j = 0; j < 4; j++) {
+            q[j] = cnn_row_sum_quad(n, x + (r + j) * n);
+        }
+        cnn_store_quad(y + r, cnn_four_sums(q));
+    }
+    for (; r < rows; r++) y[r] = CNN_FN(cnn_row_sum)(n, x + r * n);
 }
 
 /* Extremes: NaN if the row has one, as in NumPy.  n >= 1. */

@@ -21,10 +21,14 @@
 #define CNN_CAT(a, b) CNN_CAT_(a, b)
 #define CNN_FN(name) CNN_CAT(name, CNN_ISA)
 
+/* Code for speed; where vectors are emulated (tests/native/emulation) it only takes long to
+ * compile, and CNN_INLINE, CNN_UNROLL and CNN_KEEP come defined. */
+#if !defined(CNN_INLINE)
 #define CNN_INLINE static inline __attribute__((always_inline, unused))
-
+#endif
 #define CNN_PRAGMA(text) _Pragma(#text)
-#if defined(__clang__)
+#if defined(CNN_UNROLL)
+#elif defined(__clang__)
 #define CNN_UNROLL(n) CNN_PRAGMA(clang loop unroll_count(n))
 #else
 #define CNN_UNROLL(n) CNN_PRAGMA(GCC unroll n)

@@ -72,23 +72,58 @@ static void CNN_FN(log_softmax_f32)(int64_t rows, int64_t n, const float *x, flo
 }
 
 /* s is the output: g = s (ct - sum(ct s)) */
+CNN_INLINE void cnn_softmax_slope(int64_t n, const float *ct, const float *s, float dot,
+                                  float *g) {
+    const v_f32 d = v_set(dot);
+    CNN_FOR_VECTORS(n,
+                    v_store_n(g + i, v_load_n(s + i, k) * (v_load_n(ct + i, k) - d), k))
+}
+
 static void CNN_FN(softmax_grad_f32)(int64_t rows, int64_t n, const float *ct,
                                      const float *s, float *g) {
-    for (int64_t r = 0; r < rows; r++, ct += n, s += n, g += n) {
-        const v_f32 dot = v_set(CNN_FN(cnn_row_dot)(n, ct, s));
-        CNN_FOR_VECTORS(
-            n, v_store_n(g + i, v_load_n(s + i, k) * (v_load_n(ct + i, k) - dot), k))
+    int64_t r = 0;
+    CNN_FOR_FOURS(rows, n, r) {
+        v_quad q[4];
+        CNN_UNROLL(4) for (int j = 0; j < 4; j++) {
+            q[j] = cnn_row_dot_quad(n, ct + (r + j) * n, s + (r + j) * n);
+        }
+        const v_quad dots = cnn_four_sums(q);
+        CNN_UNROLL(4) for (int j = 0; j < 4; j++) {
+            cnn_softmax_slope(n, ct + (r + j) * n, s + (r + j) * n, dots[j],
+                              g + (r + j) * n);
+        }
+    }
+    for (; r < rows; r++) {
+        const float dot = CNN_FN(cnn_row_dot)(n, ct + r * n, s + r * n);
+        cnn_softmax_slope(n, ct + r * n, s + r * n, dot, g + r * n);
     }
 }
 
 /* s is the output: g = ct - exp(s) sum(ct) */
+CNN_INLINE void cnn_log_softmax_slope(int64_t n, const float *ct, const float *s,
+                                      float sum, float *g) {
+    const v_f32 total = v_set(-sum);
+    CNN_FOR_VECTORS(
+        n, v_store_n(g + i,
+                     v_fma(v_exp(v_load_n(s + i, k)), total, v_load_n(ct + i, k)), k))
+}
+
 static void CNN_FN(log_softmax_grad_f32)(int64_t rows, int64_t n, const float *ct,
                                          const float *s, float *g) {
-    for (int64_t r = 0; r < rows; r++, ct += n, s += n, g += n) {
-        const v_f32 total = v_set(-CNN_FN(cnn_row_sum)(n, ct));
-        CNN_FOR_VECTORS(n, v_store_n(g + i,
-                                     v_fma(v_exp(v_load_n(s + i, k)), total,
-                                           v_load_n(ct + i, k)),
-                                     k))
+    int64_t r = 0;
+    CNN_FOR_FOURS(rows, n, r) {
+        v_quad q[4];
+        CNN_UNROLL(4) for (int j = 0; j < 4; j++) {
+            q[j] = cnn_row_sum_quad(n, ct + (r + j) * n);
+        }
+        const v_quad sums = cnn_four_sums(q);
+        for (int j = 0; j < 4; j++) {
+            cnn_log_softmax_slope(n, ct + (r + j) * n, s + (r + j) * n, sums[j],
+                                  g + (r + j) * n);
+        }
+    }
+    for (; r < rows; r++) {
+        const float sum = CNN_FN(cnn_row_sum)(n, ct + r * n);
+        cnn_log_softmax_slope(n, ct + r * n, s + r * n, sum, g + r * n);
     }
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from program_checks import check
+from program_checks import draw as random_array
 
 from cnn_core import backend, ops
 from cnn_core.graph import GradientTape, Variable
@@ -12,30 +14,13 @@ if backend.name() != "compiled":
     pytest.skip("programs need the compiled backend", allow_module_level=True)
 
 from cnn_core.backend.compiled import native
-from cnn_core.graph.program import Spec, compile_function
 
 RNG = np.random.default_rng(17)
 WHOLE = ["int32", "int64", "uint32", "uint8", "int16", "bool"]
 
 
 def draw(shape, dtype="float32"):
-    if dtype == "bool":
-        return RNG.integers(0, 2, shape).astype(bool)
-    if dtype.startswith("float"):
-        return RNG.normal(size=shape).astype(dtype)
-    low = 0 if dtype.startswith("u") else -50
-    return RNG.integers(low, 50, shape).astype(dtype)
-
-
-def check(function, *arrays, fallbacks=()):
-    """Compare the bits of a program with those of eager, and see how it ran."""
-    program = compile_function(function, *[Spec(a.shape, a.dtype.name) for a in arrays])
-    expected = np.asarray(function(*[ops.convert_to_tensor(a) for a in arrays]))
-    result = np.asarray(program(*arrays))
-    assert result.dtype == expected.dtype
-    assert result.shape == expected.shape
-    assert result.tobytes() == expected.tobytes()
-    assert set(program.lowering.fallbacks) == set(fallbacks)
+    return random_array(RNG, shape, dtype)
 
 
 AXES = [None, 0, 1, 3, -2, (0, 1), (0, 2), (1, 3), (0, 3), (0, 1, 3), (0, 2, 3)]

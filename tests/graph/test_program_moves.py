@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from program_checks import check
+from program_checks import draw as random_array
 
 from cnn_core import backend, ops
 from cnn_core.graph import GradientTape, Variable
@@ -20,28 +22,7 @@ SPECIAL = [0.0, -0.0, np.nan, np.inf, -np.inf, 1.5, -2.5, 0.5, 2.5, -0.3, 1e30, 
 
 
 def draw(shape, dtype="float32"):
-    if dtype == "bool":
-        return RNG.integers(0, 2, shape).astype(bool)
-    if dtype.startswith("float"):
-        return RNG.normal(size=shape).astype(dtype)
-    low = 0 if dtype.startswith("u") else -50
-    return RNG.integers(low, 50, shape).astype(dtype)
-
-
-def check(function, *arrays, fallbacks=()):
-    """Compare the bits of a program with those of eager, and see how it ran."""
-    specs = [Spec(a.shape, a.dtype.name) for a in arrays]
-    program = compile_function(function, *specs)
-    expected = function(*[ops.convert_to_tensor(a) for a in arrays])
-    result = program(*arrays)
-    if not isinstance(expected, (list, tuple)):
-        expected, result = [expected], [result]
-    for a, b in zip(expected, result, strict=True):
-        a, b = np.asarray(a), np.asarray(b)
-        assert a.dtype == b.dtype
-        assert a.shape == b.shape
-        assert a.tobytes() == b.tobytes()
-    assert set(program.lowering.fallbacks) == set(fallbacks)
+    return random_array(RNG, shape, dtype)
 
 
 DTYPES = ["float32", "float64", "int32", "uint8", "bool", "int16"]

@@ -16,7 +16,7 @@ import pytest
 
 from cnn_core.backend import reference
 
-sys.path.append(str(Path(__file__).parent))  # for contract.py
+sys.path.append(str(Path(__file__).parent))  # for contract.py and others
 
 collect_ignore_glob: list[str] = []
 if find_spec("cnn_core._native") is None:
@@ -77,6 +77,16 @@ def native() -> ModuleType:
     """The extension module with the reference bound."""
     _native.bind_reference(reference)
     return _native  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def emulated(native: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The kernels for AVX-512 and AMX, compiled for this machine: see emulated.py."""
+    import emulated
+
+    if emulated.REAL not in native.available_isas():
+        pytest.skip("this machine has no FMA")
+    return emulated.build(tmp_path_factory.mktemp("emulated"))
 
 
 @pytest.fixture(params=ISAS)

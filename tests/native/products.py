@@ -44,6 +44,14 @@ def run_program(
     program.run(0, 1)
 
 
+class Held:
+    """What panels want of a variable."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+        self._version = 0
+
+
 def packed_product(
     native: ModuleType,
     a: np.ndarray,
@@ -52,25 +60,20 @@ def packed_product(
     transpose_b: bool = False,
     activation: str | None = None,
 ) -> np.ndarray:
-    """One program packs b, another one multiplies by the panels."""
+    """A program multiplies by panels that are written before its only step."""
     (m, k), n = a.shape, b.shape[0 if transpose_b else 1]
-    size = native.packed_size(m, n, k, transpose_b) // 4 or k * (n + 256)
-    # the guard behind the panels must stay
-    panels = np.full(size + 1, 12345, np.float32)
-    pack = native.Program()
-    pack.pack_b(m, n, k, (0, 0), transpose_b, (1, 0))
-    pack.bind(0, b)
-    pack.bind(1, panels)
-    pack.run(0, 1)
-    assert panels[-1] == 12345
-    c = np.full((m, n), np.nan, np.float32)
+    variable, like = Held(b), np.empty((m, n), np.float32)
     program = native.Program()
-    program.matmul(
+    number = program.matmul(
         m, n, k, (1, 0), False, (2, 0), transpose_b, (0, 0),
-        None if bias is None else (3, 0), activation, packed=True,
+        None if bias is None else (4, 0), activation, held=(3, 0),
     )  # fmt: skip
-    for slot, x in enumerate((c, a, panels, bias)):
-        if x is not None:
-            program.bind(slot, x)
-    program.run(0, 1)
+    panels = native.Panels(variable, m, n, k, transpose_b)
+    entry = (2, 3, panels, number, True)
+    program.arguments([(variable, 2, False)], [entry], [], [], [((0, 0), like)])
+    program.bind(0, np.full_like(like, np.nan))
+    program.bind(1, a)
+    if bias is not None:
+        program.bind(4, bias)
+    (c,) = program.run(0, 1)
     return c

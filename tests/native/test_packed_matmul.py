@@ -1,4 +1,4 @@
-"""A Program's product whose second matrix was packed before: the same bits."""
+"""A program's product by a matrix that is held in panels: the same bits."""
 
 from __future__ import annotations
 

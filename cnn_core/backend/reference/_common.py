@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import functools
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -11,6 +13,28 @@ Axis: TypeAlias = int | tuple[int, ...] | None
 
 # NaN, Inf, overflow and division by zero propagate as IEEE 754 says, silently.
 quiet = np.errstate(all="ignore")
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def in_order(function: _Function) -> _Function:
+    """Let a function that folds elements have them in the order of their indices.
+
+    NumPy and BLAS add up in an order that depends on strides; the bits must not.
+    """
+
+    @functools.wraps(function)
+    def ordered(*arguments: Any, **options: Any) -> Any:
+        return function(
+            *map(_ordered, arguments),
+            **{name: _ordered(x) for name, x in options.items()},
+        )
+
+    return cast("_Function", ordered)
+
+
+def _ordered(x: Any) -> Any:
+    return np.asarray(x, order="C") if isinstance(x, np.ndarray) else x
 
 
 def as_float(x: Array) -> Array:

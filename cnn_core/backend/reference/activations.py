@@ -11,7 +11,14 @@ import math
 
 import numpy as np
 
-from cnn_core.backend.reference._common import Array, as_float, narrow, quiet, widen
+from cnn_core.backend.reference._common import (
+    Array,
+    as_float,
+    in_order,
+    narrow,
+    quiet,
+    widen,
+)
 from cnn_core.backend.reference.elementwise import erf_float64
 
 __all__ = [
@@ -266,6 +273,7 @@ def _normal_distribution(x: Array) -> Array:
 
 
 @quiet
+@in_order
 def softmax(x: Array, axis: int = -1) -> Array:
     """Return exp(x) normalized to sum 1 along `axis`.
 
@@ -284,6 +292,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
 
 
 @quiet
+@in_order
 def softmax_grad(ct: Array, y: Array, axis: int = -1) -> Array:
     """Return the gradient of `softmax` from its output `y`."""
     wide_ct, wide_y = widen(ct), widen(y)
@@ -292,6 +301,7 @@ def softmax_grad(ct: Array, y: Array, axis: int = -1) -> Array:
 
 
 @quiet
+@in_order
 def log_softmax(x: Array, axis: int = -1) -> Array:
     """Return the logarithm of `softmax`, accurate where softmax underflows.
 
@@ -311,6 +321,7 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
 
 
 @quiet
+@in_order
 def log_softmax_grad(ct: Array, y: Array, axis: int = -1) -> Array:
     """Return the gradient of `log_softmax` from its output `y`."""
     wide_ct = widen(ct)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from cnn_core.backend.reference import reductions
-from cnn_core.backend.reference._common import Array, narrow, quiet, widen
+from cnn_core.backend.reference._common import Array, in_order, narrow, quiet, widen
 from cnn_core.backend.reference.activations import log_softmax, sigmoid, softmax
 
 __all__ = [
@@ -54,6 +54,7 @@ def _check_rank(who: str, output: Array, rank: int) -> None:
 
 
 @quiet
+@in_order
 def mean_squared_error(target: Array, output: Array) -> Array:
     """Return the mean of (output - target)**2 over the last axis.
 
@@ -183,6 +184,7 @@ def _through_normalization(slope: Array, p: Array, q: Array, total: Array) -> Ar
 
 
 @quiet
+@in_order
 def categorical_crossentropy(
     target: Array, output: Array, from_logits: bool = False
 ) -> Array:
@@ -204,6 +206,7 @@ def categorical_crossentropy(
 
 
 @quiet
+@in_order
 def categorical_crossentropy_grad(
     ct: Array, target: Array, output: Array, from_logits: bool = False
 ) -> Array:
@@ -262,6 +265,7 @@ def _labels(who: str, target: Array, output: Array) -> tuple[Array, Array, Array
 
 
 @quiet
+@in_order
 def sparse_categorical_crossentropy(
     target: Array, output: Array, from_logits: bool = False
 ) -> Array:
@@ -287,6 +291,7 @@ def sparse_categorical_crossentropy(
 
 
 @quiet
+@in_order
 def sparse_categorical_crossentropy_grad(
     ct: Array, target: Array, output: Array, from_logits: bool = False
 ) -> Array:

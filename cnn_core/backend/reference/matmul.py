@@ -8,7 +8,7 @@ import numpy as np
 
 from cnn_core import shapes
 from cnn_core.backend.reference import activations, elementwise, reductions
-from cnn_core.backend.reference._common import Array, as_float, quiet
+from cnn_core.backend.reference._common import Array, as_float, in_order, quiet
 
 __all__ = [
     "bias_add",
@@ -70,6 +70,7 @@ GRADIENTS: dict[str, Callable[..., Array]] = {
 
 
 @quiet
+@in_order
 def matmul(
     a: Array,
     b: Array,
@@ -208,6 +209,7 @@ def bias_add(x: Array, bias: Array) -> Array:
 
 
 @quiet
+@in_order
 def bias_gradient(ct: Array) -> Array:
     """Return the gradient of `bias_add` for the bias: the sum of all rows.
 

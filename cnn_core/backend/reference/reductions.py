@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnn_core.backend.reference._common import Array, Axis, as_float, quiet
+from cnn_core.backend.reference._common import Array, Axis, as_float, in_order, quiet
 
 __all__ = [
     "all",
@@ -41,6 +41,7 @@ def _accumulator(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
 
 
 @quiet
+@in_order
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the sum over `axis`; 0 where it is empty."""
     x = np.asarray(x)
@@ -49,6 +50,7 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 
 
 @quiet
+@in_order
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the mean over `axis`; NaN where it is empty, float32 for integers."""
     x = as_float(x)
@@ -61,6 +63,7 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 
 
 @quiet
+@in_order
 def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the product over `axis`; 1 where it is empty."""
     x = np.asarray(x)
@@ -69,6 +72,7 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 
 
 @quiet
+@in_order
 def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the largest element over `axis`; NaN if one is NaN.
 
@@ -79,6 +83,7 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 
 
 @quiet
+@in_order
 def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the smallest element over `axis`; NaN if one is NaN.
 

@@ -56,7 +56,8 @@ class Lowering(Moves, Folds):
         """Emit the instructions of one call."""
         if call.outputs and self.plan.is_view(call):
             return
-        if call.outputs and call.outputs[0].size == 0:
+        first = call.members[0] if isinstance(call, Chain) else call
+        if first.outputs and first.outputs[0].size == 0:
             return
         before = len(self.program)
         if not self._native(call):

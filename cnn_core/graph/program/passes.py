@@ -66,12 +66,17 @@ def _key(call: Call, inputs: tuple[Operand, ...]) -> Any:
             parts.append((x.shape, x.dtype.name, x.tobytes()))
         else:
             parts.append(("array", id(x)))
+    parts += [(name, _told_apart(x)) for name, x in sorted(call.attrs.items())]
     try:
-        key = (*parts, tuple(sorted(call.attrs.items())))
-        hash(key)
+        hash(key := tuple(parts))
     except TypeError:
         return None
     return key
+
+
+def _told_apart(x: Any) -> Any:
+    """Return what equals only the same attribute: 0.0 is not -0.0."""
+    return float(x).hex() if isinstance(x, float | np.floating) else x
 
 
 def simplify(graph: Graph) -> Graph:

@@ -1,0 +1,271 @@
+"""Products on tile units, which run emulated: accuracy, layouts, blocks, epilogues.
+
+Every shape is one for which the plan takes tile units, but for a check of that.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+import pytest
+from emulated import ACTIVATIONS, Emulated
+from test_matmul_gradients import GRADIENTS
+from test_matmul_kernels import ACTIVATIONS as UNFUSED
+
+EPS = float(np.finfo(np.float32).eps)
+# Error of one product of two numbers, cut into so many parts of 8 bits.
+CUT = {3: 2.0**-26, 2: 3.1 * 2.0**-18, 1: 1.01 * 2.0**-8}
+SHAPES = (  # around tiles of 16, two of them, chunks of 128 and of 256
+    *itertools.product((128, 129, 143, 161), (128, 145, 177), (256, 257)),
+    (128, 160, 32),
+    (144, 128, 127),
+    (127, 159, 383),
+    (176, 143, 514),
+    (300, 96, 640),
+    (96, 300, 129),
+    (130, 1100, 300),
+)
+
+
+def make(*shape: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng([seed, *shape])
+    return rng.standard_normal(shape, dtype=np.float32)
+
+
+def equal_bits(x: np.ndarray, y: np.ndarray) -> bool:
+    return x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
+
+
+def excess(c: np.ndarray, a: np.ndarray, b: np.ndarray, parts: int) -> float:
+    """Return the largest error against float64, in units of its bound."""
+    wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+    bound = abs(wide_a) @ abs(wide_b) * ((a.shape[1] + 1) * EPS + CUT[parts])
+    return float((abs(c - wide_a @ wide_b) / bound).max())
+
+
+@pytest.mark.parametrize("parts", [3, 2, 1])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_accuracy(emulated: Emulated, shape: tuple[int, int, int], parts: int) -> None:
+    m, n, k = shape
+    a, b = make(m, k, seed=1), make(k, n, seed=2)
+    result = emulated.product(a, b, parts=parts)
+    assert result.parts == parts
+    assert excess(result.c, a, b, parts) <= 1
+    if parts < 3:  # and no better than it can be
+        assert excess(result.c, a, b, 3) > 1
+
+
+@pytest.mark.parametrize("k", [16, 32, 64, 100, 256, 300, 1024, 2000, 4096, 16384])
+def test_three_parts_are_not_worse_than_fused_multiply_adds(
+    emulated: Emulated, k: int
+) -> None:
+    for scale in (0.0, 0.5):  # all signs, and sums that grow
+        a, b = make(128, k, seed=1) + scale, make(k, 128, seed=2) + scale
+        a, b = a.astype(np.float32), b.astype(np.float32)
+        exact = a.astype(np.float64) @ b.astype(np.float64)
+        tiles, fused = (emulated.product(a, b, parts=parts) for parts in (3, 0))
+        assert (tiles.parts, fused.parts) == (3 if k > 16 else 0, 0)
+        error, limit = (np.linalg.norm(x.c - exact) for x in (tiles, fused))
+        assert error <= limit
+
+
+def test_few_rows_or_steps_keep_to_fused_multiply_adds(emulated: Emulated) -> None:
+    for m, n, k in ((1, 500, 500), (500, 1, 500), (16, 500, 300), (200, 200, 16)):
+        a, b = make(m, k, seed=1), make(k, n, seed=2)
+        result = emulated.product(a, b)
+        assert result.parts == 0
+        assert equal_bits(result.c, emulated.product(a, b, isa="avx512").c)
+
+
+# ---- the same bits ------------------------------------------------------------------
+
+
+def flipped(x: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(x.T).T
+
+
+def gaps(x: np.ndarray) -> np.ndarray:
+    wide = np.full((x.shape[0], 2 * x.shape[1] + 1), np.nan, np.float32)
+    wide[:, 1::2] = x
+    return wide[:, 1::2]
+
+
+def padded_rows(x: np.ndarray) -> np.ndarray:
+    wide = np.full((x.shape[0] + 1, x.shape[1] + 5), np.nan, np.float32)
+    wide[:-1, 2:-3] = x
+    return wide[:-1, 2:-3]
+
+
+def reversed_both(x: np.ndarray) -> np.ndarray:
+    return x[::-1, ::-1].copy()[::-1, ::-1]
+
+
+def same(x: np.ndarray) -> np.ndarray:
+    return x
+
+
+LAYOUTS = (same, flipped, gaps, padded_rows, reversed_both)
+
+
+@pytest.mark.parametrize("parts", [3, 2, 1])
+@pytest.mark.parametrize("layout_b", LAYOUTS)
+def test_strides_and_packing_do_not_change_a_bit(
+    emulated: Emulated, layout_b: Callable[[np.ndarray], np.ndarray], parts: int
+) -> None:
+    for m, n, k in ((129, 145, 300), (143, 160, 129)):
+        a, b = make(m, k, seed=1), make(k, n, seed=2)
+        expected = emulated.product(a, b, parts=parts).c
+        for layout_a, packed in itertools.product(LAYOUTS, (0, 1, 3)):
+            result = emulated.product(
+                layout_a(a), layout_b(b), parts=parts, packed=packed
+            )
+            assert result.parts == parts
+            assert equal_bits(result.c, expected)
+
+
+def test_blocks_do_not_change_a_bit(emulated: Emulated) -> None:
+    rng = np.random.default_rng(0)
+    for m, n, k in ((300, 145, 300), (129, 1200, 140)):
+        a, b, bias = make(m, k, seed=1), make(k, n, seed=2), make(n, seed=3)
+        for packed, activation in ((0, "linear"), (0, "tanh"), (2, "relu")):
+            keys = {"packed": packed, "activation": activation}
+            whole = emulated.product(a, b, bias, **keys)
+            assert whole.parts == 3
+            for count in (1, 2, 5):
+                cuts = [rng.integers(0, size, count) for size in (m, n)]
+                result = emulated.product(a, b, bias, cuts=cuts, **keys)
+                assert equal_bits(result.c, whole.c)
+
+
+def test_rows_and_columns_do_not_depend_on_their_neighbours(emulated: Emulated) -> None:
+    a, b = make(301, 300, seed=1), make(300, 400, seed=2)
+    whole = emulated.product(a, b).c
+    for rows, columns in (
+        (slice(5, 134), slice(None)),
+        (slice(None, None, 2), slice(3, 200)),
+        (slice(160, 289), slice(399, 100, -1)),
+    ):
+        result = emulated.product(a[rows], b[:, columns])
+        assert result.parts == 3
+        assert equal_bits(result.c, np.ascontiguousarray(whole[rows, columns]))
+
+
+# ---- epilogues ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_fused_equals_unfused(
+    emulated: Emulated, native: ModuleType, activation: str
+) -> None:
+    for (m, n, k), packed in (((129, 145, 130), 0), ((128, 176, 300), 1)):
+        a, b = make(m, k, seed=1) / 8, make(k, n, seed=2)
+        plain = emulated.product(a, b).c
+        for bias in (None, make(n, seed=3)):
+            result = emulated.product(a, b, bias, packed=packed, activation=activation)
+            assert result.parts == 3
+            before = plain if bias is None else native.bias_add(plain, bias)
+            assert equal_bits(result.c, UNFUSED[activation](native, before))
+
+
+@pytest.mark.parametrize("case", GRADIENTS, ids=lambda case: f"{case[0]}-{case[1]}")
+def test_gradient_behind_a_product(
+    emulated: Emulated, native: ModuleType, case: tuple
+) -> None:
+    name, parameter, alone = case
+    # what native functions take for None
+    default = {"leaky_relu": 0.2, "elu": 1.0}.get(name, 0.0)
+    m, n, k = 161, 145, 130
+    a, b, saved = make(m, k, seed=1), make(k, n, seed=2), make(m, n, seed=4)
+    result = emulated.product(
+        a, b, grad=name, grad_p=parameter or default, saved=saved, cuts=([64], [96])
+    )
+    assert result.parts == 3
+    assert equal_bits(result.c, alone(native, emulated.product(a, b).c, saved))
+
+
+def test_sums_of_columns(emulated: Emulated) -> None:
+    for m, n, k in ((129, 145, 130), (160, 1100, 600)):
+        a, b = make(m, k, seed=1), make(k, n, seed=2)
+        expected = emulated.product(a, b, parts=0, sums=True)
+        for cuts in (((), ()), ((32, 96), (64,))):
+            result = emulated.product(a, b, sums=True, cuts=cuts)
+            assert result.parts == 3
+            assert equal_bits(result.sums, expected.sums)
+            assert equal_bits(result.c, emulated.product(a, b).c)
+        columns = emulated.product(a, flipped(b), sums=True)
+        assert columns.parts == 0  # they would not be summed row by row
+        assert equal_bits(columns.sums, expected.sums)
+
+
+# ---- numbers that tile units treat otherwise ------------------------------------------
+
+
+def spoil(a: np.ndarray, b: np.ndarray, what: str) -> None:
+    """Put numbers of this kind into a few rows of a and columns of b."""
+    if what == "not finite":
+        a[3, 5], a[40, 200], a[100, 7] = np.nan, np.inf, -np.inf
+        b[:, 9] = 0  # inf * 0 is NaN
+        b[250, 70], b[251, 70], b[5, 120] = np.inf, -np.inf, np.nan
+    elif what == "overflow":
+        a[7], b[:, 11] = 2e38, abs(b[:, 11]) + 1
+        a[70, 3], b[3, 100] = 3e38, -3e38
+        a[71, 4], a[71, 5] = 3e38, -3e38
+    elif what == "large":
+        a[:40] *= np.float32(2.0**60)
+        a[64] *= np.float32(2.0**99)
+        b[:, 70] *= np.float32(2.0**101)
+        b[:, 71] *= np.float32(2.0**-100)
+    elif what == "small":
+        a[10:50] *= np.float32(2.0**-75)
+        b[:, 40:80] *= np.float32(2.0**-60)
+        b[:, 100] *= np.float32(2.0**-91)
+        a[96] *= np.float32(2.0**-125)
+    elif what == "denormal":
+        a[8, 8], b[9, 9] = 1e-40, -3e-39
+        a[100] *= np.float32(2.0**-140)
+    elif what == "mixed":  # large ones hide small ones, which do not matter then
+        a[:, ::3] *= np.float32(2.0**-40)
+        b[::5] *= np.float32(2.0**30)
+        a[0, ::2] = 0
+        b[:, 17] = 0
+        a[33], b[:, 64:96] = 0, 0
+
+
+@pytest.mark.parametrize("parts", [3, 2, 1])
+@pytest.mark.parametrize(
+    "what", ["not finite", "overflow", "large", "small", "denormal", "mixed"]
+)
+def test_the_ends_of_the_range(emulated: Emulated, what: str, parts: int) -> None:
+    m, n, k = 129, 145, 300
+    a, b = make(m, k, seed=1), make(k, n, seed=2)
+    spoil(a, b, what)
+    fused = emulated.product(a, b, parts=0).c
+    result = emulated.product(a, b, parts=parts)
+    assert result.parts == parts
+    for kind in (np.isnan, np.isposinf, np.isneginf):
+        assert np.array_equal(kind(result.c), kind(fused))
+    finite = np.isfinite(fused)
+    with np.errstate(invalid="ignore", over="ignore"):
+        wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+        error = abs(result.c - wide_a @ wide_b)
+        bound = abs(wide_a) @ abs(wide_b) * ((k + 1) * EPS + CUT[parts])
+    assert (error[finite] <= (bound + k * 2.0**-150)[finite]).all()
+    for packed, cuts in ((1, ((), ())), (2, ((32, 64), (96,)))):
+        again = emulated.product(a, flipped(b), parts=parts, packed=packed, cuts=cuts)
+        assert equal_bits(again.c[finite], result.c[finite])
+        assert np.array_equal(np.isnan(again.c), np.isnan(result.c))
+
+
+def test_only_blocks_with_such_numbers_are_computed_otherwise(
+    emulated: Emulated,
+) -> None:
+    a, b = make(129, 300, seed=1), make(300, 145, seed=2)
+    clean = emulated.product(a, b).c
+    a[40, 17] = np.nan
+    spoiled = emulated.product(a, b).c
+    assert np.isnan(spoiled[40]).all()
+    elsewhere = np.r_[0:32, 64:129]  # the block of 32 rows is another chain
+    assert equal_bits(spoiled[elsewhere], clean[elsewhere])
