@@ -89,9 +89,7 @@ class Emulated:
             assert answer >= 0, f"cnn_test_product: {answer}"
             return int(answer)
 
-        def ranges(
-            size: int, step: int, wanted: Sequence[int]
-        ) -> list[tuple[int, int]]:
+        def ranges(size: int, step: int, wanted: Sequence[int]) -> list[tuple[int, int]]:
             inner = {cut // step * step for cut in wanted if step <= cut < size}
             return list(itertools.pairwise([0, *sorted(inner), size]))
 

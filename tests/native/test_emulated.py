@@ -187,9 +187,7 @@ def test_what_a_processor_refuses_ends_the_program(emulated: Emulated) -> None:
         f"load({bytes(three)}); units._tile_release(); units._tile_zero(0)": "TILEZERO",
     }
     path = emulated.library._name
-    start = (
-        f"import ctypes; units = ctypes.CDLL({path!r}); load = units._tile_loadconfig"
-    )
+    start = f"import ctypes; units = ctypes.CDLL({path!r}); load = units._tile_loadconfig"
     for call, instruction in calls.items():
         done = subprocess.run(
             [sys.executable, "-c", f"{start}; {call}"],

@@ -48,7 +48,9 @@ def excess(c: np.ndarray, a: np.ndarray, b: np.ndarray, parts: int) -> float:
 
 @pytest.mark.parametrize("parts", [3, 2, 1])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_accuracy(emulated: Emulated, shape: tuple[int, int, int], parts: int) -> None:
+def test_accuracy(
+    emulated: Emulated, shape: tuple[int, int, int], parts: int
+) -> None:
     m, n, k = shape
     a, b = make(m, k, seed=1), make(k, n, seed=2)
     result = emulated.product(a, b, parts=parts)
