@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from operator import is_
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,9 @@ class Call:
         return self.primitive.name
 
     def on(self, inputs: tuple[Operand, ...]) -> Call:
-        """Return the same call on other inputs."""
+        """Return the same call on these inputs; itself if it has them already."""
+        if all(map(is_, inputs, self.inputs)):
+            return self
         return Call(self.primitive, inputs, self.attrs, self.outputs, self.scope)
 
     def __repr__(self) -> str:
@@ -175,7 +178,7 @@ class Trace:
         result = primitive.infer(*inputs, **attrs)
         specs = result if isinstance(result, list) else [result]
         outputs = tuple(self.new_value(*spec) for spec in specs)
-        arrays = tuple(x._array for x in inputs)
+        arrays = tuple([x._array for x in inputs])
         call = Call(primitive, arrays, attrs, outputs, self.scope)
         self.graph.calls.append(call)
         return outputs if isinstance(result, list) else outputs[0]
