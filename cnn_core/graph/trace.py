@@ -164,6 +164,7 @@ class Trace:
     def __init__(self) -> None:
         self.graph = Graph()
         self.scope: Scope | None = None  # of the calls that come
+        self._scopes: dict[int, Scope] = {}  # who made a value
         self._count = 0
 
     def new_value(self, shape: tuple[int, ...], dtype: Any) -> Value:
@@ -181,7 +182,15 @@ class Trace:
         arrays = tuple([x._array for x in inputs])
         call = Call(primitive, arrays, attrs, outputs, self.scope)
         self.graph.calls.append(call)
+        if self.scope is not None:
+            self._scopes.update((id(value), self.scope) for value in outputs)
         return outputs if isinstance(result, list) else outputs[0]
+
+    def enter(self, value: Operand) -> Scope | None:
+        """Let calls belong to whom made a value; return whom they belonged to."""
+        outer = self.scope
+        self.scope = self._scopes.get(id(value), outer)
+        return outer
 
     def read(self, variable: Variable) -> Operand:
         """Return what a variable holds at this point of the function."""
