@@ -122,12 +122,14 @@ class Machine:
         flops: floating-point operations per second.
         bandwidth: bytes per second, by level and kind of loop.
         caches: bytes of each level of cache, of one core; L3 is shared.
+        tiles: operations per second of a float32 product on tile units; 0 without.
     """
 
     threads: int
     flops: float
     bandwidth: Mapping[str, Mapping[str, float]]
     caches: Mapping[str, int]
+    tiles: float = 0.0
 
     def level(self, nbytes: int) -> str:
         """Return the smallest cache that holds so many bytes, or "DRAM".
@@ -139,14 +141,17 @@ class Machine:
                 return name
         return "DRAM"
 
-    def place(self, work: Work, seconds: float) -> Place:
-        """Put a measured call under the roof."""
+    def place(self, work: Work, seconds: float, product: bool = False) -> Place:
+        """Put a measured call under the roof, that of matrix products if it is one."""
         level = self.level(work.traffic)
         bandwidth = self.bandwidth[level][work.kind]
         fastest = work.traffic / bandwidth
         limit = f"{level} {work.kind}"
-        if work.flops is not None and work.flops / self.flops > fastest:
-            fastest, limit = work.flops / self.flops, "FMA"
+        flops, unit = self.flops, "FMA"
+        if product and self.tiles > flops:
+            flops, unit = self.tiles, "tiles"
+        if work.flops is not None and work.flops / flops > fastest:
+            fastest, limit = work.flops / flops, unit
         return Place(work, seconds, level, limit, 100 * fastest / seconds)
 
 
@@ -158,7 +163,7 @@ class Place:
         work: what it does.
         seconds: what it takes.
         level: where its arrays fit.
-        limit: "FMA", or level and kind of the memory that it waits for.
+        limit: "FMA", "tiles", or level and kind of the memory that it waits for.
         percent: of what the limit allows.
     """
 

@@ -1,8 +1,10 @@
 """Every kernel under the roof of this machine.
 
 The roof is measured with loops of our own: chains of fused multiply-adds in registers,
-and loops that read, write, copy, or add arrays of the size of each cache. What a call
-reads and writes once, and the operations of its formula, tell which limit applies.
+where there are tile units products in them (a float32 product takes several, see
+`set_float32_matmul_precision`), and loops that read, write, copy, or add arrays of the
+size of each cache. What a call reads and writes once, and the operations of its
+formula, tell which limit applies.
 """
 
 from __future__ import annotations
@@ -72,6 +74,9 @@ def measure_machine(
     native.set_num_threads(threads)
     try:
         flops = best_rate(lambda n: int(native.fma_peak(1000 * n)), seconds)
+        tiles = 0.0
+        if native.tile_peak(1):
+            tiles = best_rate(lambda n: int(native.tile_peak(1000 * n)), seconds)
         largest = max(caches.values())
         bandwidth = {}
         for name in (*caches, "DRAM"):
@@ -87,7 +92,11 @@ def measure_machine(
             }
     finally:
         native.set_num_threads(before)
-    return Machine(threads, flops, bandwidth, caches)
+    parts = native.matmul_parts()
+    products = parts * (parts + 1) // 2
+    return Machine(
+        threads, flops, bandwidth, caches, tiles / products if products else 0.0
+    )
 
 
 def _stream_rate(
@@ -125,6 +134,9 @@ def machine_table(peaks: dict[str, list[float]], machines: Sequence[Machine]) ->
         [f"FMA {isa}, GFLOP/s", *[f"{rate / 1e9:.1f}" for rate in rates]]
         for isa, rates in peaks.items()
     ]
+    if machines[0].tiles:
+        rates = [f"{m.tiles / 1e9:.1f}" for m in machines]
+        rows.append(["float32 products on tile units, GFLOP/s", *rates])
     for level in machines[0].bandwidth:
         rows += [
             [
@@ -207,7 +219,9 @@ def measure_kernels(
                 short += 1
                 continue
             seconds = compare([contestant], number, options.seconds)["compiled"]
-            places.append((family, case, machine.place(work, seconds)))
+            places.append(
+                (family, case, machine.place(work, seconds, bool(case.flops)))
+            )
     finally:
         contestant.close()
     return places, short

@@ -162,6 +162,7 @@ cdef extern from "kernels.h" nogil:
         cnn_uniform_fn *uniform_f32
         cnn_uniform_fn *normal_f32
         cnn_peak_fn *peak_fma_f32
+        cnn_peak_fn *peak_tiles_bf16
         cnn_stream_fn *stream_read_f32
         cnn_stream_fn *stream_write_f32
         cnn_stream_fn *stream_copy_f32

@@ -361,11 +361,18 @@ cdef object _product(a, b, bias, bint swap_a, bint swap_b, const epilogue *after
         return None if after.sums or after.grad else c
 
     p.packed = 0
+    # the stride of an axis of length 1 is arbitrary
+    p.a_row = _stride(x, na - 1 if swap_a else na - 2) if p.m > 1 else 0
+    if ndim > 2 and nb == 2 and not swap_a:
+        # One matrix for a whole stack: one taller product, whatever the strides, as in
+        # a program; for the number of rows decides whether tile units are used.
+        x = _contiguous(x)
+        p.m = cnp.PyArray_SIZE(c) // p.n
+        p.a_row = p.k
+        t.ndim = 0
     p.a = _data(x)
     p.b = _data(y)
     p.c = _data(c)
-    # the stride of an axis of length 1 is arbitrary
-    p.a_row = _stride(x, na - 1 if swap_a else na - 2) if p.m > 1 else 0
     p.a_col = _stride(x, na - 2 if swap_a else na - 1) if p.k > 1 else 1
     p.b_col = _stride(y, nb - 2 if swap_b else nb - 1) if p.n > 1 else 1
     p.b_row = _stride(y, nb - 1 if swap_b else nb - 2) if p.k > 1 else p.n
@@ -393,13 +400,6 @@ cdef object _product(a, b, bias, bint swap_a, bint swap_b, const epilogue *after
             y = _contiguous(y)
             t.column = _data(y)
             t.column_sum = _data(sums)
-    # one matrix b for a whole stack: its products are one taller product
-    while t.ndim > 0 and t.b_step[t.ndim - 1] == 0 and (
-            p.m == 1 or t.a_step[t.ndim - 1] == p.a_row * p.m):
-        t.ndim -= 1
-        if p.m == 1:
-            p.a_row = t.a_step[t.ndim]
-        p.m *= t.shape[t.ndim]
     p.c_row = p.n
 
     prepare_matmul(&t)

@@ -9,10 +9,27 @@ cdef struct stream_task:
     int64_t repeats
 
 
+cdef struct peak_task:
+    cnn_peak_fn *fn
+    int64_t rounds
+
+
 cdef void _peak_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
+    cdef peak_task *t = <peak_task *>ctx
     cdef float total
     for _ in range(end - i):
-        cnn_table.peak_fma_f32((<int64_t *>ctx)[0], 0.5, &total)
+        t.fn(t.rounds, 0.5, &total)
+
+
+cdef int64_t _peak(cnn_peak_fn *fn, int64_t rounds):
+    cdef float total
+    cdef peak_task task
+    cdef int64_t threads = cnn_num_threads()
+    task.fn = fn
+    task.rounds = rounds
+    with nogil:
+        cnn_parallel_for(threads, 1, _peak_part, &task)
+    return threads * rounds * fn(0, 0.5, &total)
 
 
 cdef void _stream_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
@@ -36,11 +53,19 @@ def fma_peak(int64_t rounds) -> int:
     Returns:
         The number of floating-point operations: two for each fused multiply-add.
     """
-    cdef float total
-    cdef int64_t threads = cnn_num_threads()
-    with nogil:
-        cnn_parallel_for(threads, 1, _peak_part, &rounds)
-    return threads * rounds * cnn_table.peak_fma_f32(0, 0.5, &total)
+    return _peak(cnn_table.peak_fma_f32, rounds)
+
+
+def tile_peak(int64_t rounds) -> int:
+    """Multiply bfloat16 tiles that lie in tile units, on every thread.
+
+    Args:
+        rounds: products of a thread, each of two by two tiles.
+
+    Returns:
+        The number of floating-point operations; 0 if there are no tile units.
+    """
+    return _peak(cnn_table.peak_tiles_bf16, rounds)
 
 
 def stream(str kind, a, b, y, int64_t repeats) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -233,6 +234,10 @@ def test_the_limit_is_the_lower_part_of_the_roof(bench_modules):
     assert (dense.level, dense.limit) == ("L3", "FMA")
     assert dense.percent == pytest.approx(50)
     assert dense.flop_rate == pytest.approx(50e9)
+    quick = dataclasses.replace(machine, tiles=400e9)
+    assert quick.place(Work(10**9, 10**6, 10**5), 0.02) == dense
+    tiles = quick.place(Work(10**9, 10**6, 10**5), 0.02, product=True)
+    assert (tiles.limit, tiles.percent) == ("tiles", pytest.approx(12.5))
     thin = machine.place(Work(10**6, 10**8, 5 * 10**7), 0.02)  # 10 ms at 10 GB/s
     assert (thin.level, thin.limit) == ("DRAM", "DRAM copy")
     assert thin.percent == pytest.approx(50)

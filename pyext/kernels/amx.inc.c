@@ -176,6 +176,7 @@ static void CNN_FN(amx_fma)(const cnn_matmul *p, int parts, int64_t rows, int64_
         panel = floats;
     }
     const CNN_FN(tile_job) job = {.steps = steps,
+                                  .chunks = 1,
                                   .a_row = p->a_row,
                                   .a_col = p->a_col,
                                   .b_row = CNN_AMX_SIDE,
@@ -196,11 +197,11 @@ static void CNN_FN(amx_finish)(const CNN_FN(tile_job) * job, int64_t rows, int64
         acc[0][0] = v_load(from);
         acc[0][1] = v_load(from + 16);
         if (cols == CNN_AMX_SIDE)
-            CNN_FN(finish)(1, 2, 0, job, acc, bias, c, 16);
+            CNN_FN(finish)(1, 2, 1, 0, job, acc, bias, c, 16);
         else if (cols > 16)
-            CNN_FN(finish)(1, 2, 1, job, acc, bias, c, cols - 16);
+            CNN_FN(finish)(1, 2, 1, 1, job, acc, bias, c, cols - 16);
         else
-            CNN_FN(finish)(1, 1, 1, job, acc, bias, c, cols);
+            CNN_FN(finish)(1, 1, 1, 1, job, acc, bias, c, cols);
     }
 }
 

@@ -20,6 +20,24 @@ static int64_t CNN_FN(peak_fma_f32)(int64_t rounds, float x, float *y) {
     return 2 * CNN_PEAK_CHAINS * CNN_VLEN;
 }
 
+static int64_t CNN_FN(peak_tiles_bf16)(int64_t rounds, float x, float *y) {
+    *y = x;
+#if CNN_HAVE_AMX
+    _tile_loadconfig(&CNN_FN(amx_config)); /* which leaves zeros in the tiles */
+    for (; rounds > 0; rounds--) {
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_release();
+    return 4 * 2 * 16 * 16 * 32;
+#else
+    (void)rounds;
+    return 0;
+#endif
+}
+
 /* so that the compiler makes no memset and no memcpy of a loop */
 #define CNN_PEAK_BARRIER __asm__ volatile("" ::: "memory")
 

@@ -100,11 +100,32 @@ def isa(request: pytest.FixtureRequest, native: ModuleType) -> Iterator[str]:
 
 @pytest.fixture
 def restore(native: ModuleType) -> Iterator[None]:
-    """Put instruction set and number of threads back after the test."""
-    before = native.isa(), native.num_threads()
+    """Put instruction set, threads and parts of products back after the test."""
+    before = native.isa(), native.num_threads(), native.matmul_parts()
     yield
     native.set_isa(before[0])
     native.set_num_threads(before[1])
+    native.set_matmul_parts(before[2])
+
+
+@pytest.fixture
+def portable(native: ModuleType) -> Iterator[None]:
+    """Keep products to the bits that all instruction sets with FMA share."""
+    before = native.matmul_parts()
+    native.set_matmul_parts(0)
+    yield
+    native.set_matmul_parts(before)
+
+
+@pytest.fixture
+def needs_amx(native: ModuleType, restore: None) -> None:
+    """Run the test on tile units, with three parts; skip it where there are none."""
+    if "amx" not in native.available_isas():
+        pytest.skip(
+            f"needs tile units (AMX); this machine has {native.available_isas()}"
+        )
+    native.set_isa("amx")
+    native.set_matmul_parts(3)
 
 
 def make_cases(rows: int, n: int) -> list[Case]:

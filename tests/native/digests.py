@@ -18,7 +18,7 @@ FLAGS = (
 )  # fmt: skip
 # kernels whose output only its reader understands, and those that only measure
 WITHOUT_DIGEST = {
-    *("matmul_plan_f32", "matmul_pack_f32", "peak_fma_f32"),
+    *("matmul_plan_f32", "matmul_pack_f32", "peak_fma_f32", "peak_tiles_bf16"),
     *(f"stream_{name}_f32" for name in ("read", "write", "copy", "triad")),
 }
 

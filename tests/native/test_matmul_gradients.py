@@ -7,6 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from products import equal_bits, make, operands, run_program
 
 from cnn_core.backend import reference
 
@@ -52,39 +53,6 @@ LARGE = (
     (200, 1, 700),
     (1, 1, 300),
 )
-
-
-def make(*shape: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng([seed, *shape])
-    return rng.standard_normal(shape, dtype=np.float32)
-
-
-def operands(
-    m: int, n: int, k: int, transpose_a: bool, transpose_b: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    a, b = make(m, k, seed=1), make(k, n, seed=2)
-    if transpose_a:
-        a = np.ascontiguousarray(a.T)
-    if transpose_b:
-        b = np.ascontiguousarray(b.T)
-    return a, b
-
-
-def run_program(native: ModuleType, c: np.ndarray, *inputs: np.ndarray, **keys):
-    """Run one product c = a @ b; keyword places refer to the arrays behind a and b."""
-    flips = keys.pop("flips")
-    m, n = c.shape
-    k = inputs[0].shape[0 if flips[0] else 1]
-    program = native.Program()
-    program.matmul(m, n, k, (1, 0), flips[0], (2, 0), flips[1], (0, 0), **keys)
-    for slot, x in enumerate((c, *inputs)):
-        program.bind(slot, x)
-    program.run(0, 1)
-
-
-def equal_bits(x: np.ndarray, y: np.ndarray) -> bool:
-    same = x.dtype == y.dtype == np.float32 and x.shape == y.shape
-    return same and x.tobytes() == y.tobytes()
 
 
 @pytest.mark.parametrize(("name", "parameter", "gradient"), GRADIENTS)

@@ -14,6 +14,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from products import equal_bits, make, operands
 
 from cnn_core.backend import reference
 
@@ -42,22 +43,6 @@ COLUMNS = (1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
 DEPTHS = (1, 2, 3, 16, 33, 255, 256, 257, 300)
 
 
-def make(*shape: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng([seed, *shape])
-    return rng.standard_normal(shape, dtype=np.float32)
-
-
-def operands(
-    m: int, n: int, k: int, transpose_a: bool = False, transpose_b: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    a, b = make(m, k, seed=1), make(k, n, seed=2)
-    if transpose_a:
-        a = np.ascontiguousarray(a.T)
-    if transpose_b:
-        b = np.ascontiguousarray(b.T)
-    return a, b
-
-
 def assert_close(
     result: np.ndarray, a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None
 ) -> None:
@@ -71,11 +56,6 @@ def assert_close(
     assert result.dtype == np.float32
     assert result.shape == exact.shape
     assert (abs(result - exact) <= bound).all()
-
-
-def equal_bits(x: np.ndarray, y: np.ndarray) -> bool:
-    same = x.dtype == y.dtype == np.float32 and x.shape == y.shape
-    return same and x.tobytes() == y.tobytes()
 
 
 @pytest.mark.parametrize(("transpose_a", "transpose_b"), TRANSPOSES)

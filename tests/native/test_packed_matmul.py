@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from types import ModuleType
 
-import numpy as np
 import pytest
+from products import make, packed_product
 
 # Around the register tiles and the blocks of columns, with one and more chunks of K.
 SHAPES = [
@@ -18,46 +18,6 @@ SHAPES = [
     (300, 65, 600),
     (300, 1, 600),
 ]
-
-
-def make(*shape: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng([seed, *shape])
-    return rng.standard_normal(shape, dtype=np.float32)
-
-
-class Held:
-    """What panels want of a variable."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self._array = array
-        self._version = 0
-
-
-def packed_product(
-    native: ModuleType,
-    a: np.ndarray,
-    b: np.ndarray,
-    bias: np.ndarray | None = None,
-    transpose_b: bool = False,
-    activation: str | None = None,
-) -> np.ndarray:
-    """A program multiplies by panels that are written before its only step."""
-    (m, k), n = a.shape, b.shape[0 if transpose_b else 1]
-    variable, like = Held(b), np.empty((m, n), np.float32)
-    program = native.Program()
-    number = program.matmul(
-        m, n, k, (1, 0), False, (2, 0), transpose_b, (0, 0),
-        None if bias is None else (4, 0), activation, held=(3, 0),
-    )  # fmt: skip
-    panels = native.Panels(variable, m, n, k, transpose_b)
-    entry = (2, 3, panels, number, True)
-    program.arguments([(variable, 2, False)], [entry], [], [], [((0, 0), like)])
-    program.bind(0, np.full_like(like, np.nan))
-    program.bind(1, a)
-    if bias is not None:
-        program.bind(4, bias)
-    (c,) = program.run(0, 1)
-    return c
 
 
 @pytest.mark.parametrize("transpose_b", [False, True])

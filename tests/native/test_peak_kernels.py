@@ -22,6 +22,12 @@ def test_fma_peak_counts_its_operations(
     assert native.fma_peak(0) == 0
 
 
+def test_tile_peak_counts_its_operations(native: ModuleType, isa: str) -> None:
+    native.set_num_threads(2)
+    each = 4 * 2 * 16 * 16 * 32 if isa == "amx" else 0
+    assert native.tile_peak(10) == 2 * 10 * each
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("n", [2, 6, 130, 1000, 4_200_006])
 def test_streams_compute_and_count(
