@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .harness import (
-    Contestant,
-    cpu_count,
-    format_header,
-    header,
-    markdown,
-    rounds_within,
-)
-from .networks import LIBRARIES, Task, installed
+from .harness import Contestant, format_header, header, markdown, rounds_within
+from .libraries import add_options, choose, participants, processes, write_figures
+from .networks import LIBRARIES, Task
 
 DEEP = Task("10 layers", (64, *(64,) * 9, 10), 32, "adam", 2)
 LATENCIES = ((8, 8, 4), (784, 512, 10))
@@ -255,38 +247,20 @@ def step_cost(contestant: Contestant, answers: dict[str, Answers]) -> StepCost |
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("--only", metavar="NAME", default="", help="rows named so")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    parser.add_argument("--threads", type=int, default=cpu_count(), help="threads")
-    parser.add_argument("--rounds", type=int, default=9, help="measurements (9)")
-    parser.add_argument(
-        "--seconds", type=float, default=20, help="after which no round begins (20)"
-    )
+    add_options(parser, "rows", rounds=9, seconds=20)
     parser.add_argument("--lengths", type=int, default=1000, help="lengths (1000)")
     parser.add_argument("--models", type=int, default=500, help="models built (500)")
-    parser.add_argument("--no-rivals", action="store_true", help="this library only")
     parser.add_argument("--compile", action="store_true", help="torch.compile, too")
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure what the command line asks for and print the table."""
-    chosen = [
-        m for m in measures(options.lengths, options.models) if options.only in m.name
-    ]
+    known = measures(options.lengths, options.models)
+    chosen = choose(known, options.only, ["import"])
     imports = options.only in "import"
     if not chosen and not imports:
-        names = ", ".join(m.name for m in measures(options.lengths, options.models))
-        print(
-            f"bench: nothing named like {options.only!r}; there are import, {names}",
-            file=sys.stderr,
-        )
         return 1
-    names = ["cnn_core"]
-    if not options.no_rivals:
-        rivals = list(LIBRARIES)[1:]
-        if not options.compile:
-            rivals.remove("torch.compile")
-        names += installed(rivals)
+    names = participants(options, LIBRARIES)
     answers: dict[str, Answers] = {}
     rows: list[list[str]] = []
 
@@ -299,18 +273,9 @@ def run(options: argparse.Namespace) -> int:
         add("import beyond NumPy, ms", "<= 150", answers["import"], "seconds", "ms")
     cost = None
     facts = header(options.threads)
-    contestants: list[Contestant] = []
-    try:
-        for name in names if chosen else ():
-            contestants.append(
-                Contestant(
-                    name,
-                    options.threads,
-                    "bench.library_worker",
-                    LIBRARIES[name].environment,
-                )
-            )
-            facts |= contestants[-1].facts
+    with processes(names if chosen else (), options.threads) as contestants:
+        for contestant in contestants:
+            facts |= contestant.facts
         for measure in chosen:
             print(f"... {measure.name}", file=sys.stderr, flush=True)
             answers[measure.name] = ask(
@@ -320,9 +285,6 @@ def run(options: argparse.Namespace) -> int:
                 add(title, goal, answers[measure.name], name, unit)
         if contestants:
             cost = step_cost(contestants[0], answers)
-    finally:
-        for contestant in contestants:
-            contestant.close()
     if cost is not None:
         blank = [""] * (len(names) - 1)
         rows += [[title, goal, mine, *blank] for title, goal, mine in cost.rows()]
@@ -332,9 +294,8 @@ def run(options: argparse.Namespace) -> int:
         print("Libraries other than cnn_core and torch: 1/50 of the lengths, 1/20 of")
         print("the models.")
     print(markdown(["fixed cost", "goal", *names], rows))
-    if options.json:
-        content = {**facts, "answers": answers}
-        if cost is not None:
-            content["step_cost"] = dataclasses.asdict(cost)
-        Path(options.json).write_text(json.dumps(content, indent=1))
+    figures = {**facts, "answers": answers}
+    if cost is not None:
+        figures["step_cost"] = dataclasses.asdict(cost)
+    write_figures(options, figures)
     return 0

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from .harness import Contestant, cpu_count, format_header, header, markdown
-from .networks import LIBRARIES, Task, installed
+from .harness import format_header, header, markdown
+from .libraries import add_options, choose, participants, processes, write_figures
+from .networks import Task
 
 STEPS = 3
 TASKS = (
@@ -32,11 +31,7 @@ TASKS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("--only", metavar="NAME", default="", help="models named so")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    parser.add_argument("--threads", type=int, default=cpu_count(), help="threads")
-    parser.add_argument("--rounds", type=int, default=3, help="processes each (3)")
-    parser.add_argument("--no-rivals", action="store_true", help="this library only")
+    add_options(parser, "models", rounds=3)
     parser.add_argument(
         "--all", action="store_true", help="JAX and Keras, too, beside torch"
     )
@@ -44,15 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def ask(name: str, threads: int, measurement: str, task: Task) -> dict[str, Any] | None:
     """Ask a fresh process of a library."""
-    contestant = Contestant(
-        name, threads, "bench.library_worker", LIBRARIES[name].environment
-    )
-    try:
+    with processes([name], threads) as (contestant,):
         answer: dict[str, Any] | None = contestant.measure(
             [measurement, dataclasses.asdict(task)]
         )
-    finally:
-        contestant.close()
     return answer
 
 
@@ -73,25 +63,13 @@ def row(
     return [f"{task.name}, batch {task.batch}, {task.optimizer}", *cells]
 
 
-def contestants(options: argparse.Namespace) -> list[str]:
-    """Return the names of those that take part."""
-    if options.no_rivals:
-        return ["cnn_core"]
-    others = ["torch", "jax.jit", "keras-jax", "keras-torch"]
-    return ["cnn_core", *installed(others if options.all else others[:1])]
-
-
 def run(options: argparse.Namespace) -> int:
     """Measure the chosen models and print the table."""
-    tasks = [task for task in TASKS if options.only in task.name]
+    tasks = choose(TASKS, options.only)
     if not tasks:
-        print(
-            f"bench: no model named like {options.only!r}; there are "
-            f"{', '.join(task.name for task in TASKS)}",
-            file=sys.stderr,
-        )
         return 1
-    names = contestants(options)
+    rivals = ["torch", "jax.jit", "keras-jax", "keras-torch"]
+    names = participants(options, rivals if options.all else rivals[:1])
     rows: list[Sequence[str]] = []
     results = []
     for task in tasks:
@@ -114,10 +92,7 @@ def run(options: argparse.Namespace) -> int:
     print("process's peak; in brackets, as many times ours.")
     head = ["model", "weights", "optimizer", "temporaries", "plan", *names]
     print(markdown(head, rows))
-    if options.json:
-        Path(options.json).write_text(
-            json.dumps({**facts, "results": results}, indent=1)
-        )
+    write_figures(options, {**facts, "results": results})
     return 0
 
 

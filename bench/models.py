@@ -9,22 +9,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import statistics
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from .harness import (
-    Contestant,
-    cpu_count,
-    format_header,
-    header,
-    markdown,
-    rounds_within,
-)
-from .networks import LIBRARIES, Task, installed
+from .harness import Contestant, format_header, header, markdown, rounds_within
+from .libraries import add_options, choose, participants, processes, write_figures
+from .networks import LIBRARIES, Task
 
 TASKS = (
     Task("MLP 64-32-10", (64, 32, 10), 32, "adam", 400),
@@ -83,51 +75,21 @@ def write_picture(path: str, results: list[dict[str, Any]]) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("--only", metavar="NAME", default="", help="tasks named so")
-    parser.add_argument("--threads", type=int, default=cpu_count(), help="threads")
-    parser.add_argument("--rounds", type=int, default=15, help="measurements (15)")
-    parser.add_argument(
-        "--seconds", type=float, default=60, help="after which no round begins (60)"
-    )
+    add_options(parser, "tasks", rounds=15, seconds=60)
     parser.add_argument("--compile", action="store_true", help="torch.compile, too")
-    parser.add_argument("--no-rivals", action="store_true", help="this library only")
-    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")
     parser.add_argument("--png", metavar="FILE", help="write a chart to FILE")
-
-
-def contestants_for(options: argparse.Namespace) -> list[Contestant]:
-    """Start a process for each library that takes part."""
-    names = ["cnn_core"]
-    if not options.no_rivals:
-        names += installed(
-            name
-            for name, library in LIBRARIES.items()
-            if library.epoch is not None
-            and name != "cnn_core"
-            and (options.compile or name != "torch.compile")
-        )
-    return [
-        Contestant(
-            name, options.threads, "bench.library_worker", LIBRARIES[name].environment
-        )
-        for name in names
-    ]
 
 
 def run(options: argparse.Namespace) -> int:
     """Train the chosen models and print a table."""
-    tasks = [task for task in TASKS if options.only in task.name]
+    tasks = choose(TASKS, options.only)
     if not tasks:
-        print(
-            f"bench: no model named like {options.only!r}; there are "
-            f"{', '.join(task.name for task in TASKS)}",
-            file=sys.stderr,
-        )
         return 1
     facts = header(options.threads)
-    contestants = contestants_for(options)
+    trained = (name for name, library in LIBRARIES.items() if library.epoch is not None)
+    names = participants(options, trained)
     results = []
-    try:
+    with processes(names, options.threads) as contestants:
         for contestant in contestants:
             facts |= contestant.facts
         print(format_header(facts))
@@ -142,15 +104,9 @@ def run(options: argparse.Namespace) -> int:
                 }
             )
             print(f"measured {task.name}", file=sys.stderr, flush=True)
-    finally:
-        for contestant in contestants:
-            contestant.close()
     print("First figures: our rate. The others: how many times faster we are.")
-    print(table(results, [c.name for c in contestants]))
-    if options.json:
-        Path(options.json).write_text(
-            json.dumps({**facts, "results": results}, indent=1)
-        )
+    print(table(results, names))
+    write_figures(options, {**facts, "results": results})
     if options.png:
         write_picture(options.png, results)
     return 0

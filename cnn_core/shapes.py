@@ -166,6 +166,8 @@ def broadcast(*shapes: Shape, who: str = "broadcast") -> Shape:
     Raises:
         ValueError: if two sizes differ and neither is 1.
     """
+    if len(shapes) == 2 and shapes[0] == shapes[1]:
+        return tuple(shapes[0])
     result: list[int | None] = []
     ndim = max(map(len, shapes), default=0)
     for position in range(-ndim, 0):

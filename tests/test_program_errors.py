@@ -186,3 +186,38 @@ def test_explain_shows_the_layer_of_an_operation():
     text = model.explain(X, Y)
     assert "# Dense 'first'" in text
     assert "# LossFunctionWrapper 'mse'" in text
+
+
+def test_gradients_belong_to_their_layers():
+    model = keras.Sequential(
+        [
+            layers.Dense(3, activation="tanh", name="first"),
+            layers.Dense(4, activation="gelu", name="second"),
+            layers.Dense(2, name="third"),
+        ]
+    )
+    model.compile("sgd", "mse")
+    lines = model.explain(X, Y).splitlines()
+    joined = [line for line in lines if "matmul_grad" in line or "_bias_grad" in line]
+    owners = [line.partition("  # ")[2] for line in joined]
+    assert sorted(set(owners)) == ["Dense 'first'", "Dense 'second'", "Dense 'third'"]
+    assert any("matmul_grad" in line for line in joined)
+    (loss,) = [line for line in lines if "mean_squared_error_with_grad" in line]
+    assert loss.endswith("# LossFunctionWrapper 'mse'")
+
+
+def test_an_error_in_a_gradient_names_the_layer():
+    def vjp(ct, out, x, needs):
+        return [apply(refuse, ct * 1e4)]
+
+    primitive = Primitive("harmless", lambda x: x, lambda x: (x.shape, x.dtype), vjp)
+
+    class Harmless(layers.Layer):
+        def call(self, inputs):
+            return apply(primitive, inputs)
+
+    model = keras.Sequential([layers.Dense(2), Harmless(name="harmless")])
+    model.compile("sgd", "mse")
+    with pytest.raises(OwnError) as raised:
+        model.fit(X, 100 + Y, batch_size=4, verbose=0)
+    assert "Harmless 'harmless'" in "\n".join(told(raised.value))

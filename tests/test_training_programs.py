@@ -18,7 +18,7 @@ from cnn_core import backend, layers, ops
 if backend.name() != "compiled":
     pytest.skip("programs need the compiled backend", allow_module_level=True)
 
-from cnn_core.graph.program import Program
+from cnn_core.graph.program import Program, Spec, compile_function
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(70, 12)).astype("float32")
@@ -382,3 +382,14 @@ def test_the_number_of_threads_does_not_matter(threads):
         keras.config.set_num_threads(before)
     reference, *_ = train(stack, eager=False)
     assert same_bits(state(model), state(reference))
+
+
+@pytest.mark.parametrize("name", ["adam", "rmsprop", "adadelta", "nadam", "ftrl"])
+def test_optimizers_update_all_their_variables_in_place(name):
+    optimizer = keras.optimizers.get(name)
+    variable = keras.Variable(np.zeros((5, 4), "float32"))
+    optimizer.build([variable])
+    program = compile_function(
+        lambda g: optimizer.apply([g], [variable]), Spec((5, 4), "float32")
+    )
+    assert not program.plan.copies

@@ -309,7 +309,15 @@ class GradientTape:
                 Tensor(np.zeros(o.shape, o.dtype)) if c is None else c
                 for c, o in zip(cts, out, strict=True)
             )
-        parts = primitive.vjp(ct, out, *node.inputs, needs=needs, **node.attrs)
+        trace = recording.trace
+        if trace is None:
+            parts = primitive.vjp(ct, out, *node.inputs, needs=needs, **node.attrs)
+        else:  # a layer's gradients are its own, too
+            outer = trace.enter(node.outputs[0])
+            try:
+                parts = primitive.vjp(ct, out, *node.inputs, needs=needs, **node.attrs)
+            finally:
+                trace.scope = outer
         for x, part, need in zip(node.inputs, parts, needs, strict=True):
             if need and part is not None:
                 _accumulate(pending, x._node, x._index, part)

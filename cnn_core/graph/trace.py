@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from operator import is_
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,9 @@ class Call:
         return self.primitive.name
 
     def on(self, inputs: tuple[Operand, ...]) -> Call:
-        """Return the same call on other inputs."""
+        """Return the same call on these inputs; itself if it has them already."""
+        if all(map(is_, inputs, self.inputs)):
+            return self
         return Call(self.primitive, inputs, self.attrs, self.outputs, self.scope)
 
     def __repr__(self) -> str:
@@ -161,6 +164,7 @@ class Trace:
     def __init__(self) -> None:
         self.graph = Graph()
         self.scope: Scope | None = None  # of the calls that come
+        self._scopes: dict[int, Scope] = {}  # who made a value
         self._count = 0
 
     def new_value(self, shape: tuple[int, ...], dtype: Any) -> Value:
@@ -175,10 +179,18 @@ class Trace:
         result = primitive.infer(*inputs, **attrs)
         specs = result if isinstance(result, list) else [result]
         outputs = tuple(self.new_value(*spec) for spec in specs)
-        arrays = tuple(x._array for x in inputs)
+        arrays = tuple([x._array for x in inputs])
         call = Call(primitive, arrays, attrs, outputs, self.scope)
         self.graph.calls.append(call)
+        if self.scope is not None:
+            self._scopes.update((id(value), self.scope) for value in outputs)
         return outputs if isinstance(result, list) else outputs[0]
+
+    def enter(self, value: Operand) -> Scope | None:
+        """Let calls belong to whom made a value; return whom they belonged to."""
+        outer = self.scope
+        self.scope = self._scopes.get(id(value), outer)
+        return outer
 
     def read(self, variable: Variable) -> Operand:
         """Return what a variable holds at this point of the function."""

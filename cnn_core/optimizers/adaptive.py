@@ -285,9 +285,10 @@ class Ftrl(Optimizer):
         rate = ops.cast(learning_rate, variable.dtype)
         index = self._get_variable_index(variable)
         total, linear = self._accumulators[index], self._linears[index]
+        # the old total is read before the new one is there, which takes its place
+        old_power = ops.power(total, -self.learning_rate_power)
         new_total = total + ops.square(gradient)
         new_power = ops.power(new_total, -self.learning_rate_power)
-        old_power = ops.power(total, -self.learning_rate_power)
         shrunk = gradient
         if self.l2_shrinkage_regularization_strength:
             shrinkage = 2.0 * self.l2_shrinkage_regularization_strength

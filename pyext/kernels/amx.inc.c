@@ -24,6 +24,9 @@
 /* 256 rows (192 KiB in three parts) and 1024 columns (768 KiB) lie in L2 (2 MiB). */
 #define CNN_AMX_GROUP 8
 #define CNN_AMX_BLOCK_COLS 1024
+#if !defined(CNN_AMX_PAYS) /* tests/native/emulation has its own: small products, too */
+#define CNN_AMX_PAYS(faster) (faster)
+#endif
 
 #include "amx_parts.inc.c"
 
@@ -173,6 +176,7 @@ static void CNN_FN(amx_fma)(const cnn_matmul *p, int parts, int64_t rows, int64_
         panel = floats;
     }
     const CNN_FN(tile_job) job = {.steps = steps,
+                                  .chunks = 1,
                                   .a_row = p->a_row,
                                   .a_col = p->a_col,
                                   .b_row = CNN_AMX_SIDE,
@@ -193,11 +197,11 @@ static void CNN_FN(amx_finish)(const CNN_FN(tile_job) * job, int64_t rows, int64
         acc[0][0] = v_load(from);
         acc[0][1] = v_load(from + 16);
         if (cols == CNN_AMX_SIDE)
-            CNN_FN(finish)(1, 2, 0, job, acc, bias, c, 16);
+            CNN_FN(finish)(1, 2, 1, 0, job, acc, bias, c, 16);
         else if (cols > 16)
-            CNN_FN(finish)(1, 2, 1, job, acc, bias, c, cols - 16);
+            CNN_FN(finish)(1, 2, 1, 1, job, acc, bias, c, cols - 16);
         else
-            CNN_FN(finish)(1, 1, 1, job, acc, bias, c, cols);
+            CNN_FN(finish)(1, 1, 1, 1, job, acc, bias, c, cols);
     }
 }
 
@@ -214,7 +218,7 @@ static int CNN_FN(amx_pays)(const cnn_matmul *p) {
     const double cycles = rows * cols * (17.0 * products[p->parts] * steps + 55 * chunks) +
                           1.1 * 512 * steps * (rows + cols);
     return p->parts > 0 && p->k > 16 &&
-           cycles < (double)p->m * (double)p->n * (double)p->k / 27;
+           CNN_AMX_PAYS(cycles < (double)p->m * (double)p->n * (double)p->k / 27);
 }
 
 /* Change the plan of fused multiply-adds into one for tile units where these are faster. */

@@ -68,15 +68,21 @@
 typedef void CNN_FN(tile_fn)(const CNN_FN(tile_job) * job, const float *a, const float *b,
                              const float *bias, float *c, int64_t cols);
 
+#define CNN_TILE_CALL(R, V, CHUNKS)                                                  \
+    (part >= CNN_VLEN                                                                \
+         ? CNN_FN(tile)(R, V, CHUNKS, 0, job, a, b, bias, c, CNN_VLEN)               \
+         : CNN_FN(tile)(R, V, CHUNKS, 1, job, a, b, bias, c, part))
 #define CNN_TILE_FUNCTION(R, V)                                                      \
     static void CNN_FN(tile_##R##_##V)(const CNN_FN(tile_job) * job, const float *a, \
                                        const float *b, const float *bias, float *c,  \
                                        int64_t cols) {                               \
         const int64_t part = cols - (V - 1) * CNN_VLEN;                              \
-        if (part >= CNN_VLEN)                                                        \
-            CNN_FN(tile)(R, V, 0, job, a, b, bias, c, CNN_VLEN);                     \
+        if (R * V * 4 <= CNN_TILE_CHAINS && job->chunks == 4)                        \
+            CNN_TILE_CALL(R, V, 4);                                                  \
+        else if (R * V * 2 <= CNN_TILE_CHAINS && job->chunks == 2)                   \
+            CNN_TILE_CALL(R, V, 2);                                                  \
         else                                                                         \
-            CNN_FN(tile)(R, V, 1, job, a, b, bias, c, part);                         \
+            CNN_TILE_CALL(R, V, 1);                                                  \
     }
 CNN_TILES(CNN_TILE_FUNCTION)
 
@@ -165,32 +171,48 @@ static void CNN_FN(last_panel)(const CNN_FN(tile_job) * job, int height, const f
     }
 }
 
-/* Row m of c, columns [n0, n1) as far as whole vectors go; returns the next column. */
+/* Chunks of K to take side by side, of `left` steps, so that there are chains enough. */
+CNN_INLINE int CNN_FN(chunks_at_once)(int64_t chains, int64_t left) {
+    int chunks = 1;
+    while (chunks < CNN_TILE_CHUNKS && 2 * chunks * chains <= CNN_TILE_CHAINS &&
+           2 * chunks * CNN_MATMUL_CHUNK <= left)
+        chunks *= 2;
+    return chunks;
+}
+
+/* Row m of c, columns [n0, n1); returns the next column, n1 unless they are fewer than
+ * a vector. */
 static int64_t CNN_FN(dots_f32)(const cnn_matmul *p, int64_t m, int64_t n0, int64_t n1) {
     CNN_FN(tile_job) job = {.a_col = p->a_col};
-    while (n0 + CNN_VLEN <= n1) {
-        const int wide = n1 - n0 >= 4 * CNN_VLEN;
+    /* columns of B that fall into the same few sets of L1: as few side by side as can be */
+    const int collide = p->b_col % 512 == 0;
+    while (n1 - n0 >= CNN_VLEN) {
+        const int wide = n1 - n0 >= 4 * CNN_VLEN && !(collide && p->k >= 512);
         int64_t k0 = 0;
         do {
             const int64_t left = p->k - k0;
+            job.chunks = wide ? 1 : CNN_FN(chunks_at_once)(1, left);
             job.steps = left < CNN_MATMUL_CHUNK ? left : CNN_MATMUL_CHUNK;
-            const int last = job.steps == left;
+            const int last = job.steps * job.chunks == left;
             CNN_FN(set_epilogue)(&job, p, k0 == 0, last);
             const float *a = p->a + m * p->a_row + k0 * p->a_col;
             const float *b = p->b + k0 + n0 * p->b_col;
             const float *bias = last && p->bias ? p->bias + n0 * p->bias_col : NULL;
             float *c = p->c + m * p->c_row + n0;
-            if (wide && p->b_col % 512 == 0 && job.steps % 16 == 0)
-                /* columns of B fall into the same few sets of L1: use a line of one up
-                 * before others need its place */
-                CNN_FN(dots)(4, 16, &job, a, b, p->b_col, bias, c);
-            else if (wide)
-                CNN_FN(dots)(4, 4, &job, a, b, p->b_col, bias, c);
-            else
+            if (wide)
+                CNN_FN(dots)(4, 1, &job, a, b, p->b_col, bias, c);
+            else if (job.chunks == 4)
                 CNN_FN(dots)(1, 4, &job, a, b, p->b_col, bias, c);
-            k0 += job.steps;
+            else if (job.chunks == 2)
+                CNN_FN(dots)(1, 2, &job, a, b, p->b_col, bias, c);
+            else
+                CNN_FN(dots)(1, 1, &job, a, b, p->b_col, bias, c);
+            k0 += job.steps * job.chunks;
         } while (k0 < p->k);
         n0 += wide ? 4 * CNN_VLEN : CNN_VLEN;
+        /* the last vector overlaps the one before */
+        if (n0 < n1 && n1 - n0 < CNN_VLEN)
+            n0 = n1 - CNN_VLEN;
     }
     return n0;
 }
@@ -278,17 +300,25 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
             do { /* once even for k == 0, which leaves the bias */
                 const int64_t left = p->k - k0;
                 const int64_t steps = left < CNN_MATMUL_CHUNK ? left : CNN_MATMUL_CHUNK;
-                const int last = steps == left;
+                job.steps = steps;
+                job.chunks = 1;
+                if (cols <= panel && !plan->pack_a && !plan->pack_b && !p->sums)
+                    job.chunks = CNN_FN(chunks_at_once)(
+                        CNN_FN(tile_height)(tiles, 0) *
+                            ((cols + CNN_VLEN - 1) / CNN_VLEN),
+                        left);
+                const int last = steps * job.chunks == left;
                 const float *b = p->b + k0 * p->b_row + nb * p->b_col;
                 const float *bias = last ? p->bias : NULL;
-                job.steps = steps;
                 job.a_row = plan->pack_a ? 1 : p->a_row;
                 job.a_col = p->a_col;
                 job.b_row = p->b_row;
+                job.b_chunk = CNN_MATMUL_CHUNK * p->b_row;
                 CNN_FN(set_epilogue)(&job, p, k0 == 0, last);
                 if (p->packed) {
                     b = p->b + k0 * plan->all_cols + nb * steps;
                     job.b_row = panel;
+                    job.b_chunk = CNN_MATMUL_CHUNK * plan->all_cols;
                 } else if (plan->pack_b) {
                     float *panels = packed_b;
                     if (plan->keep_b)
@@ -337,7 +367,7 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                     if (epilogue == 1 && last)
                         CNN_FN(epilogue)(p, from, i, nb, nb + cols);
                 }
-                k0 += steps;
+                k0 += steps * job.chunks;
             } while (k0 < p->k);
             i0 = i;
         }

@@ -62,12 +62,14 @@ class Emulated:
         saved: np.ndarray | None = None,
         sums: bool = False,
         cuts: Sequence[Sequence[int]] = ((), ()),
+        always: bool = True,
     ) -> Product:
         """Return a @ b, and what follows it, by the kernels of one instruction set.
 
         a and b may have any strides. `packed` is the number of pieces in which b is
         packed before. `cuts` are the rows and the columns at which blocks begin besides
         the first, rounded to where they may; the last block is computed first.
+        With `always`, tile units take products too small to gain by it.
         """
         (m, k), n = a.shape, b.shape[1]
         wide = np.full((m, n + 5), 12345, np.float32)  # the gaps must stay
@@ -84,20 +86,13 @@ class Emulated:
                 ctypes.c_int64(n + 5), _floats(bias), ACTIVATIONS.index(activation),
                 ACTIVATIONS.index(grad), ctypes.c_float(grad_p), _floats(wide_saved),
                 _floats(column_sums if sums else None), ctypes.c_int64(len(blocks)),
-                _integers(*itertools.chain(*blocks)), grid,
+                _integers(*itertools.chain(*blocks)), grid, always,
             )  # fmt: skip
             assert answer >= 0, f"cnn_test_product: {answer}"
             return int(answer)
 
-        def ranges(size: int, step: int, wanted: Sequence[int]) -> list[tuple[int, int]]:
-            inner = {cut // step * step for cut in wanted if step <= cut < size}
-            return list(itertools.pairwise([0, *sorted(inner), size]))
-
         call([])  # fills grid
-        rows, columns = (
-            ranges(size, step, wanted)
-            for size, step, wanted in zip((m, n), grid, cuts, strict=True)
-        )
+        rows, columns = _ranges(m, grid[0], cuts[0]), _ranges(n, grid[1], cuts[1])
         blocks = [(*r, *c) for r, c in itertools.product(rows[::-1], columns[::-1])]
         parts_used = call(blocks)
         assert (wide[:, n:] == 12345).all()
@@ -137,7 +132,13 @@ def build(folder: Path) -> Emulated:
     return Emulated(program, ctypes.CDLL(str(library)))
 
 
-# ---- arguments in C --------------------------------------------------------------------
+def _ranges(size: int, step: int, cuts: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the parts of range(size) between cuts, which are moved to a step's end."""
+    inner = {cut // step * step for cut in cuts if step <= cut < size}
+    return list(itertools.pairwise([0, *sorted(inner), size]))
+
+
+# ---- arguments in C ----------------------------------------------------------------
 
 
 def _integers(*values: int) -> Any:

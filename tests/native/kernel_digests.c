@@ -165,6 +165,7 @@ static void run_product(const char *signature, void *kernel) {
     static const int64_t sizes[][3] = {
         {1, 1, 5},     {1, 70, 30},   {70, 1, 300}, {5, 33, 257},  {13, 16, 64},
         {40, 65, 600}, {100, 300, 9}, {7, 129, 77}, {29, 260, 40}, {64, 64, 64},
+        {1, 21, 1900}, {3, 5, 1100},  {2, 45, 800},  {30, 1, 1024}, {1, 130, 300},
     };
     (void)signature;
     for (size_t i = 0; i < COUNT(sizes); i++)

@@ -1,4 +1,4 @@
-"""AVX-512 and AMX kernels, run as C, give the bits of the instructions this machine has.
+"""AVX-512 and AMX kernels, run as C, give the bits of what this machine has.
 
 Then the emulated tile units themselves.
 """
@@ -28,7 +28,7 @@ def test_every_kernel_has_the_bits_of_this_machine(
     assert found == digests(emulated.program, REAL)
 
 
-# ---- the tile units --------------------------------------------------------------------
+# ---- the tile units -----------------------------------------------------------------
 
 
 def as_bfloat16(x: np.ndarray) -> np.ndarray:
@@ -37,7 +37,7 @@ def as_bfloat16(x: np.ndarray) -> np.ndarray:
 
 
 def words(x: np.ndarray) -> np.ndarray:
-    """Pack pairs of bfloat16 along the last axis, the even element in the lower half."""
+    """Pack pairs of bfloat16 along the last axis, the even one in the lower half."""
     bits = np.ascontiguousarray(x).view(np.uint32) >> 16
     return bits[..., ::2] | bits[..., 1::2] << 16
 
@@ -186,8 +186,8 @@ def test_what_a_processor_refuses_ends_the_program(emulated: Emulated) -> None:
         f"load({bytes(three)}); units._tile_dpbf16ps(0, 1, 2)": "TDPBF16PS",
         f"load({bytes(three)}); units._tile_release(); units._tile_zero(0)": "TILEZERO",
     }
-    path = emulated.library._name
-    start = f"import ctypes; units = ctypes.CDLL({path!r}); load = units._tile_loadconfig"
+    units = f"ctypes.CDLL({emulated.library._name!r})"
+    start = f"import ctypes; units = {units}; load = units._tile_loadconfig"
     for call, instruction in calls.items():
         done = subprocess.run(
             [sys.executable, "-c", f"{start}; {call}"],

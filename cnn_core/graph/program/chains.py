@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ..primitive import Primitive
@@ -45,6 +44,7 @@ class _Group:
 
     def __init__(self, call: Call, position: int) -> None:
         self.shape = call.outputs[0].shape
+        self.is_small = call.outputs[0].size <= _SMALL
         self.members = [call]
         self.position = position
         self.made = {id(call.outputs[0])}
@@ -56,11 +56,8 @@ class _Group:
         """Tell whether a later group belongs to this one."""
         return (
             self.shape == other.shape
+            and (self.is_small or not self.arrays.isdisjoint(other.arrays))
             and len(self.operands | other.operands) <= kernels.CHAIN_OPERANDS
-            and (
-                math.prod(self.shape) <= _SMALL
-                or not self.arrays.isdisjoint(other.arrays)
-            )
         )
 
     def merged(self, later: _Group) -> _Group:
@@ -84,11 +81,12 @@ def fuse_chains(graph: Graph) -> Graph:
     placed: list[tuple[int, Call]] = []
     for position, call in enumerate(graph.calls):
         left = []
+        inputs = {id(x) for x in call.inputs}
         group = _Group(call, position) if kernels.is_chainable(call) else None
         for earlier in open_groups:
             if group is not None and earlier.joins(group):
                 group = earlier.merged(group)
-            elif any(id(x) in earlier.made for x in call.inputs):
+            elif not earlier.made.isdisjoint(inputs):
                 closed.append(earlier)
             else:
                 left.append(earlier)

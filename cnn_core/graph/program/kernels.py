@@ -19,7 +19,9 @@ VIEWS = frozenset({"reshape", "stop_gradient"})
 
 _FLOAT32 = np.dtype("float32")
 
-_SIGNATURES = {"unary", "unary_p", "unary_pq", "grad", "grad_p", "loss", "loss_grad"}
+_SIGNATURES = frozenset(
+    "unary unary_p unary_pq grad grad_p loss loss_grad binary".split()
+)
 
 
 @functools.cache
@@ -62,7 +64,7 @@ def _find_kernel(call: Call) -> tuple[str, float, float] | None:
         if p != p or q != q:
             return None
     kernel = f"{name}_f32"
-    if attrs or signatures().get(kernel) not in _SIGNATURES | {"binary"}:
+    if attrs or signatures().get(kernel) not in _SIGNATURES:
         return None
     return kernel, float(p), float(q)
 
@@ -73,8 +75,10 @@ def is_chainable(call: Call) -> bool:
     if found is None:
         return False
     shape = call.outputs[0].shape
-    binary = signatures()[found[0]] == "binary"
-    return all(x.shape == shape or (binary and x.size == 1) for x in call.inputs)
+    for x in call.inputs:
+        if x.shape != shape and (x.size != 1 or signatures()[found[0]] != "binary"):
+            return False
+    return True
 
 
 TYPES = (

@@ -22,9 +22,9 @@ def remove_dead(graph: Graph) -> Graph:
     needed = {id(v) for v in graph.results()}
     kept = []
     for call in reversed(graph.calls):
-        if any(id(v) in needed for v in call.outputs):
+        if not needed.isdisjoint(map(id, call.outputs)):
             kept.append(call)
-            needed.update(id(x) for x in call.inputs if isinstance(x, Value))
+            needed.update(map(id, call.inputs))
     return graph.replaced(kept[::-1])
 
 
@@ -34,9 +34,7 @@ def merge_equal(graph: Graph) -> Graph:
     same: dict[int, Value] = {}
     calls = []
     for call in graph.calls:
-        inputs = tuple(
-            same.get(id(x), x) if isinstance(x, Value) else x for x in call.inputs
-        )
+        inputs = tuple([_follow(x, same) for x in call.inputs])
         key = _key(call, inputs)
         if key is not None and key in seen:
             for old, new in zip(call.outputs, seen[key], strict=True):
@@ -66,7 +64,8 @@ def _key(call: Call, inputs: tuple[Operand, ...]) -> Any:
             parts.append((x.shape, x.dtype.name, x.tobytes()))
         else:
             parts.append(("array", id(x)))
-    parts += [(name, _told_apart(x)) for name, x in sorted(call.attrs.items())]
+    if call.attrs:
+        parts += [(name, _told_apart(x)) for name, x in sorted(call.attrs.items())]
     try:
         hash(key := tuple(parts))
     except TypeError:
@@ -84,7 +83,7 @@ def simplify(graph: Graph) -> Graph:
     same: dict[int, Value] = {}
     calls = []
     for call in graph.calls:
-        inputs = tuple(_follow(x, same) for x in call.inputs)
+        inputs = tuple([_follow(x, same) for x in call.inputs])
         kept = _unchanged(call, inputs)
         if kept is not None:
             same[id(call.outputs[0])] = kept

@@ -72,9 +72,7 @@ class Plan:
 
     def root(self, value: Value) -> Value:
         """Return the value whose memory a view shows."""
-        while id(value) in self._roots:
-            value = self._roots[id(value)]
-        return value
+        return self._roots.get(id(value), value)
 
     def is_view(self, call: Call) -> bool:
         """Tell whether a call only gives its input another shape."""
@@ -102,7 +100,7 @@ class Plan:
     def _follow_views(self) -> None:
         for call in self.graph.calls:
             if call.name in kernels.VIEWS and isinstance(call.inputs[0], Value):
-                self._roots[id(call.outputs[0])] = call.inputs[0]
+                self._roots[id(call.outputs[0])] = self.root(call.inputs[0])
 
     # --- variables ---
 
@@ -119,6 +117,7 @@ class Plan:
                 if isinstance(x, Value):
                     last_use[id(self.root(x))] = position
         taken: set[int] = set()
+        reads = {id(r) for r in self.graph.reads.values()}
         for variable, new in self.graph.writes.items():
             old = self.graph.reads[variable]
             if new is old:
@@ -128,7 +127,7 @@ class Plan:
                 maker is not None
                 and id(new) not in self._roots
                 and id(new) not in taken
-                and not any(r is new for r in self.graph.reads.values())
+                and id(new) not in reads
                 and _reads_before_writing(maker)
                 and last_use.get(id(old), -1) <= order[id(maker)]
             )

@@ -17,7 +17,8 @@ def update_early(graph: Graph) -> Graph:
     again for the next one. An update waits for the calls that read the old value.
     """
     calls = graph.calls
-    moves = _movable(graph)
+    small = [_is_small(call) for call in calls]
+    moves = _movable(graph, small)
     follows = _order(graph)
     updates = {id(x) for x in graph.writes.values()}
     # A call that moves comes after the unmoved call of this position.
@@ -25,7 +26,7 @@ def update_early(graph: Graph) -> Graph:
     raised = -1  # where an error may come, before which no variable should change
     for position, call in enumerate(calls):
         after = [slots[p] for p in follows[position]]
-        if any(id(v) in updates for v in call.outputs):
+        if not updates.isdisjoint(map(id, call.outputs)):
             after.append(raised)
         slots.append(max(after, default=-1) if position in moves else position)
         if call.name in _RAISING:
@@ -34,7 +35,7 @@ def update_early(graph: Graph) -> Graph:
     until = [len(calls)] * len(calls)
     for position in range(len(calls) - 1, -1, -1):
         call = calls[position]
-        updating = _is_small(call) or any(id(v) in updates for v in call.outputs)
+        updating = small[position] or not updates.isdisjoint(map(id, call.outputs))
         if position in moves and not updating:
             slots[position] = max(slots[position], until[position])
         for p in follows[position]:
@@ -65,14 +66,15 @@ def _order(graph: Graph) -> list[list[int]]:
     return follows
 
 
-def _movable(graph: Graph) -> set[int]:
+def _movable(graph: Graph, small: list[bool]) -> set[int]:
     """Return the positions of the calls that only updates need, and of small ones."""
     fixed = {id(x) for x in graph.outputs}  # values that something else needs, too
     moves = set()
     for position in range(len(graph.calls) - 1, -1, -1):
         call = graph.calls[position]
-        free = not any(id(v) in fixed for v in call.outputs)
-        if _is_small(call) or (free and kernels.is_chainable(call)):
+        if small[position] or (
+            fixed.isdisjoint(map(id, call.outputs)) and kernels.is_chainable(call)
+        ):
             moves.add(position)
         else:
             fixed.update(map(id, call.inputs))
@@ -81,6 +83,7 @@ def _movable(graph: Graph) -> set[int]:
 
 def _is_small(call: Call) -> bool:
     """Tell whether a call makes single numbers from single numbers."""
-    return all(
-        x.size == 1 for x in (*call.inputs, *call.outputs) if isinstance(x, Value)
-    )
+    for x in (*call.outputs, *call.inputs):
+        if x.size != 1 and isinstance(x, Value):
+            return False
+    return True

@@ -56,6 +56,8 @@ class Uses:
 
 def replace_calls(graph: Graph, others: dict[Call, Call | None]) -> Graph:
     """Return a graph with other calls for some, or none."""
+    if not others:
+        return graph
     calls = [others.get(call, call) for call in graph.calls]
     return graph.replaced(_ordered([call for call in calls if call is not None]))
 
@@ -66,22 +68,27 @@ def _ordered(calls: list[Call]) -> list[Call]:
     A joined call stands where both its parts did: those who need the first wait.
     """
     places = {call: place for place, call in enumerate(calls)}
-    makers = {id(v): call for call in places for v in call.outputs}
-    users: dict[Call, list[Call]] = {call: [] for call in places}
-    missing = {}
-    for call in places:
-        needed = {makers[id(x)] for x in call.inputs if id(x) in makers}
-        missing[call] = len(needed)
-        for maker in needed:
-            users[maker].append(call)
-    ready = [place for call, place in places.items() if not missing[call]]
-    heapq.heapify(ready)
+    pending = {id(v): call for call in places for v in call.outputs}
+    missing: dict[Call, int] = {}  # of those that wait
+    users: dict[Call, list[Call]] = {}
     ordered = []
-    while ready:
-        call = calls[heapq.heappop(ready)]
-        ordered.append(call)
-        for user in users[call]:
-            missing[user] -= 1
-            if not missing[user]:
-                heapq.heappush(ready, places[user])
+    for place, call in enumerate(calls):
+        if places[call] != place:
+            continue
+        needed = {pending[i] for x in call.inputs if (i := id(x)) in pending}
+        if needed:
+            missing[call] = len(needed)
+            for maker in needed:
+                users.setdefault(maker, []).append(call)
+            continue
+        ready = [place]
+        while ready:
+            call = calls[heapq.heappop(ready)]
+            ordered.append(call)
+            for value in call.outputs:
+                del pending[id(value)]
+            for user in users.pop(call, ()):
+                missing[user] -= 1
+                if not missing[user]:
+                    heapq.heappush(ready, places[user])
     return ordered

@@ -94,9 +94,9 @@ static inline float value(uint32_t bits) {
  * between the largest of those and the smallest normal number x becomes the latter.
  * Rounding twice is harmless: a product of bfloat16 has 16 bits, so a sum with a float
  * that does not fit into the 53 of a double lies far from all halves. */
-static inline float rounded(double x) {
-    const float y = (float)x;
-    return __builtin_fabs(x) < 0x1p-126 - 0x1p-151 ? __builtin_copysignf(0.0f, y) : y;
+static inline double rounded(double x) {
+    const double y = (float)x;
+    return __builtin_fabs(x) < 0x1p-126 - 0x1p-151 ? __builtin_copysign(0.0, x) : y;
 }
 
 /* c += a @ b for pairs along K: of each word, the lower half is the even element. */
@@ -109,14 +109,14 @@ void _tile_dpbf16ps(int c_number, int a_number, int b_number) {
         fault(name, "the tiles must be three");
     if (c->rows != a->rows || c->row_bytes != b->row_bytes || a->row_bytes != 4 * pairs)
         fault(name, "the tiles do not fit together");
-    float b_even[ROWS][WORDS], b_odd[ROWS][WORDS];
-    for (int k = 0; k < ROWS; k++)
+    double b_even[ROWS][WORDS], b_odd[ROWS][WORDS];
+    for (int k = 0; k < pairs; k++)
         for (int j = 0; j < WORDS; j++) {
             b_even[k][j] = value(b->word[k][j] << 16);
             b_odd[k][j] = value(b->word[k][j] & 0xffff0000);
         }
     for (int i = 0; i < c->rows; i++) {
-        float even[WORDS] = {0}, odd[WORDS] = {0};
+        double even[WORDS] = {0}, odd[WORDS] = {0};
         for (int k = 0; k < pairs; k++) {
             const double a_even = value(a->word[i][k] << 16);
             const double a_odd = value(a->word[i][k] & 0xffff0000);
@@ -126,8 +126,8 @@ void _tile_dpbf16ps(int c_number, int a_number, int b_number) {
             }
         }
         for (int j = 0; j < columns; j++) {
-            const float sum = rounded((double)even[j] + odd[j]);
-            const float y = rounded((double)value(c->word[i][j]) + sum);
+            const double sum = rounded(even[j] + odd[j]);
+            const float y = (float)rounded(value(c->word[i][j]) + sum);
             memcpy(&c->word[i][j], &y, sizeof y);
         }
     }

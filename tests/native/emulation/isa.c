@@ -13,4 +13,8 @@
 #define CNN_UNROLL(n)
 #define CNN_KEEP(x) (void)(x)
 
+/* Small products are quick to test. */
+extern int cnn_test_always;
+#define CNN_AMX_PAYS(faster) (cnn_test_always || (faster))
+
 #include "table.inc.c"

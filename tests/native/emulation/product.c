@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whether tile units also take products that fused multiply-adds finish sooner. */
+int cnn_test_always = 0;
+
 #define GUARD 64 /* floats behind an array that must stay as they are */
 
 /* `count` floats and a guard: all bytes 0xff, so that what nobody wrote is NaN */
@@ -30,7 +33,9 @@ int cnn_test_product(const char *isa, int parts, const int64_t *size, const floa
                      const int64_t *a_steps, const float *b, const int64_t *b_steps,
                      int64_t pieces, float *c, int64_t c_row, const float *bias,
                      int activation, int grad, float grad_p, const float *saved,
-                     float *sums, int64_t blocks, const int64_t *block, int64_t *grid) {
+                     float *sums, int64_t blocks, const int64_t *block, int64_t *grid,
+                     int always) {
+    cnn_test_always = always;
     if (cnn_select(isa) != CNN_SELECTED)
         return -1;
     cnn_matmul p = {.m = size[0],
