@@ -214,22 +214,23 @@ def test_results_do_not_depend_on_it_without_tile_units():
 
 
 def test_panels_are_those_of_the_parts():
-    kernel = keras.Variable(RNG.normal(size=(40, 300)).astype("float32"))
+    kernel = keras.Variable(RNG.normal(size=(96, 200)).astype("float32"))
+    x = RNG.normal(size=(160, 96)).astype("float32")
     programs = []
     for precision, portable in SETTINGS:
         choose(precision, portable)
         programs += [
             compile_function(
-                lambda x: ops.matmul(x, kernel), Spec((rows, 40), "float32")
+                lambda x: ops.matmul(x, kernel), Spec((rows, 96), "float32")
             )
-            for rows in (32, 64)
+            for rows in (32, 160)
         ]
-    if _native.isa() == "amx":  # elsewhere one layout serves all
-        assert len(kernel._panels) > 1
-    for program, rows in zip(programs, (32, 64) * len(SETTINGS), strict=True):
+    # what fused multiply-adds read is the same for all
+    assert len(kernel._panels) == (4 if _native.isa() == "amx" else 1)
+    for program, rows in zip(programs, (32, 160) * len(SETTINGS), strict=True):
         choose("highest", parts_of(program) == 0)
-        got = np.asarray(program(X[:rows]))
-        assert np.allclose(got, X[:rows] @ np.asarray(kernel), rtol=0.05, atol=0.05)
+        got = np.asarray(program(x[:rows]))
+        assert np.allclose(got, x[:rows] @ np.asarray(kernel), rtol=0.05, atol=0.1)
         assert program.is_current == (parts_of(program) in (0, 3))
 
 

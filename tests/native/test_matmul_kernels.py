@@ -149,7 +149,7 @@ SHAPES = (
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.usefixtures("isa")
+@pytest.mark.usefixtures("isa", "portable")
 def test_element_depends_on_row_column_and_k_only(
     native: ModuleType, shape: tuple[int, int, int]
 ) -> None:
@@ -184,7 +184,7 @@ def test_threads_do_not_change_a_bit(
         assert all(equal_bits(r, results[0]) for r in results[1:])
 
 
-@pytest.mark.usefixtures("restore")
+@pytest.mark.usefixtures("restore", "portable")
 def test_instruction_sets_with_fma_agree(native: ModuleType) -> None:
     names = [name for name in native.available_isas() if name != "baseline"]
     if len(names) < 2:
