@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "copy.h"
+
+#define CNN_ROWS_AHEAD 8 /* how early a row is asked for, which may lie anywhere */
 #define CNN_INDEX_GRAIN 16 /* columns, so that threads do not share cache lines */
 
 /* x (outer, n, row) and y (outer, count, row), where y[:, i] = x[:, indices[i]]; or, where
@@ -53,6 +56,10 @@ static inline void cnn_take_part(void *task, int64_t begin, int64_t end) {
         const int64_t o = k / t->count, i = k % t->count;
         const char *x = t->source + (o * t->n + cnn_place(t, i)) * t->row;
         char *y = t->to + k * t->row;
+        if (i + CNN_ROWS_AHEAD < t->count) {
+            const int64_t place = o * t->n + cnn_place(t, i + CNN_ROWS_AHEAD);
+            cnn_prefetch(t->source + place * t->row, t->row);
+        }
         switch (t->row) {
             CNN_TAKE_CASE(1, uint8_t);
             CNN_TAKE_CASE(2, uint16_t);
@@ -75,11 +82,17 @@ static inline void cnn_take_part(void *task, int64_t begin, int64_t end) {
                                                            : t->row;                 \
             const T *y = (const T *)t->source + o * t->count * t->row;               \
             T *x = (T *)t->to + o * t->n * t->row;                                   \
-            for (int64_t i = 0; i < t->n; i++)                                       \
+            const int64_t whole = last - first == t->row ? t->n : 1;                 \
+            for (int64_t i = 0; i < t->n; i += whole)                                \
                 memset(x + i * t->row + first, 0,                                    \
-                       (size_t)(last - first) * sizeof(T));                          \
+                       (size_t)(whole * (last - first)) * sizeof(T));                \
             for (int64_t i = 0; i < t->count; i++) {                                 \
                 T *to = x + cnn_place(t, i) * t->row;                                \
+                if (i + CNN_ROWS_AHEAD < t->count)                                   \
+                    cnn_prefetch((const char *)(x + first +                          \
+                                                cnn_place(t, i + CNN_ROWS_AHEAD) *   \
+                                                    t->row),                         \
+                                 (last - first) * (int64_t)sizeof(T));               \
                 for (int64_t c = first; c < last; c++)                               \
                     to[c] += y[i * t->row + c];                                      \
             }                                                                        \

@@ -93,7 +93,7 @@ CNN_INLINE int cnn_lane_vectors(int64_t n) {
     }
 
 /* Define `static float CNN_FN(name) params`, the sum over a row of n elements, and
- * name_quad, the last four lanes of it for a row of at most two vectors.
+ * name_quad: its last four lanes, for a row of at most two vectors.
  * STEP(acc, i, k) adds the terms of the k elements from i on to the vector acc; terms
  * of the missing elements (k < CNN_VLEN) must be 0.  Accumulators stay in registers:
  * for terms of a few instructions. */
@@ -126,11 +126,12 @@ CNN_INLINE int cnn_lane_vectors(int64_t n) {
         return total;                                                                \
     }
 
-/* The same with accumulators in memory: for terms of many instructions, as exp. */
-#define CNN_DEFINE_ROW_SUM_HEAVY(name, params, STEP)                                 \
+/* The same with accumulators in memory: for terms of many instructions, as exp.  Of four
+ * vectors, VALUE(i, k) is worked out before ADD(acc, i, k, value) adds their terms. */
+#define CNN_DEFINE_ROW_SUM_HEAVY(name, params, VALUE, ADD)                           \
     static float CNN_FN(name) params {                                               \
-        if (n <= CNN_VLEN) CNN_SHORT_ROW(1, STEP, cnn_tree_sum)                      \
-        if (n <= 2 * CNN_VLEN) CNN_SHORT_ROW(2, STEP, cnn_tree_sum)                  \
+        if (n <= CNN_VLEN) CNN_SHORT_ROW(1, CNN_HEAVY_STEP, cnn_tree_sum)            \
+        if (n <= 2 * CNN_VLEN) CNN_SHORT_ROW(2, CNN_HEAVY_STEP, cnn_tree_sum)        \
         const int width = cnn_lane_vectors(n);                                       \
         float total = 0.0f;                                                          \
         for (int64_t start = 0; start < n; start += CNN_CHUNK) {                     \
@@ -139,14 +140,24 @@ CNN_INLINE int cnn_lane_vectors(int64_t n) {
             v_f32 acc[CNN_ACCS];                                                     \
             int j = 0;                                                               \
             for (; j < width; j++) acc[j] = v_zero();                                \
-            for (j = 0; i + CNN_VLEN <= end; i += CNN_VLEN) {                        \
-                STEP(acc[j], i, CNN_VLEN);                                           \
-                j = (j + 1) & (CNN_ACCS - 1);                                        \
+            for (j = 0; i + 4 * CNN_VLEN <= end; i += 4 * CNN_VLEN) {                \
+                v_f32 four[4];                                                       \
+                CNN_UNROLL(4) for (int h = 0; h < 4; h++) {                          \
+                    four[h] = VALUE(i + h * CNN_VLEN, CNN_VLEN);                     \
+                }                                                                    \
+                CNN_UNROLL(4) for (int h = 0; h < 4; h++) {                          \
+                    ADD(acc[j + h], i + h * CNN_VLEN, CNN_VLEN, four[h]);            \
+                }                                                                    \
+                j = (j + 4) & (CNN_ACCS - 1);                                        \
             }                                                                        \
-            if (i < end) STEP(acc[j], i, end - i);                                   \
+            for (; i < end; i += CNN_VLEN, j++) {                                    \
+                const int64_t k = end - i < CNN_VLEN ? end - i : CNN_VLEN;           \
+                ADD(acc[j], i, k, VALUE(i, k));                                      \
+            }                                                                        \
             total += cnn_tree_sum(acc, width);                                       \
         }                                                                            \
         return total;                                                                \
     }
+#define CNN_HEAVY_STEP(acc, i, k) CNN_ADD(acc, i, k, CNN_VALUE(i, k))
 
 #endif

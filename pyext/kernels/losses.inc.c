@@ -68,7 +68,9 @@ CNN_INLINE void cnn_mean_squared_error(int64_t rows, int64_t n, const float *ct,
         if (y != NULL) cnn_store_quad(y + r, cnn_four_sums(q) / (float)n);
     }
     for (; r < rows; r++) {
-        if (y != NULL) y[r] = CNN_FN(cnn_row_squares)(n, t + r * n, o + r * n) / (float)n;
+        if (y != NULL) {
+            y[r] = CNN_FN(cnn_row_squares)(n, t + r * n, o + r * n) / (float)n;
+        }
         if (g != NULL) cnn_squares_slope(n, ct[r], t + r * n, o + r * n, g + r * n);
     }
 }
@@ -78,7 +80,7 @@ CNN_LOSS_KERNELS_OF(mean_squared_error, cnn_mean_squared_error, float)
 
 CNN_INLINE v_f32 v_binary_crossentropy(v_f32 t, v_f32 o) {
     v_f32 p = v_clip_probability(o);
-    return -v_fma(t, v_log(p), (1.0f - t) * v_log(1.0f - p));
+    return -v_fma(t, v_log_unit(p), (1.0f - t) * v_log_unit(1.0f - p));
 }
 CNN_MAP_LOSS(binary_crossentropy_f32, v_binary_crossentropy(t, o))
 CNN_MAP_LOSS(binary_crossentropy_logits_f32,
@@ -105,22 +107,24 @@ CNN_DEFINE_ROW_SUM(cnn_row_log_likelihood,
                    CNN_STEP)
 #undef CNN_STEP
 
-#define CNN_STEP(acc, i, k)                                                          \
-    acc = v_fma(v_load_n(t + (i), k),                                                \
-                v_keep(v_log(v_clip_probability(v_load_n(o + (i), k) / mass)), k), acc)
+#define CNN_VALUE(i, k) v_log_unit(v_clip_probability(v_load_n(o + (i), k) / mass))
+#define CNN_ADD(acc, i, k, value)                                                    \
+    acc = v_fma(v_load_n(t + (i), k), v_keep(value, k), acc)
 CNN_DEFINE_ROW_SUM_HEAVY(cnn_row_log_probability,
                          (int64_t n, const float *t, const float *o, v_f32 mass),
-                         CNN_STEP)
-#undef CNN_STEP
+                         CNN_VALUE, CNN_ADD)
+#undef CNN_VALUE
+#undef CNN_ADD
 
 /* sum of the targets whose probability is not clipped */
-#define CNN_STEP(acc, i, k)                                                          \
-    acc = acc + v_select(v_not_clipped(v_load_n(o + (i), k) / mass),                \
-                         v_load_n(t + (i), k), v_zero())
+#define CNN_VALUE(i, k)                                                              \
+    v_select(v_not_clipped(v_load_n(o + (i), k) / mass), v_load_n(t + (i), k), v_zero())
+#define CNN_ADD(acc, i, k, value) acc = acc + value
 CNN_DEFINE_ROW_SUM_HEAVY(cnn_row_free_target,
                          (int64_t n, const float *t, const float *o, v_f32 mass),
-                         CNN_STEP)
-#undef CNN_STEP
+                         CNN_VALUE, CNN_ADD)
+#undef CNN_VALUE
+#undef CNN_ADD
 
 /* With p = o / sum(o): g[j] = ct (A - t[j] / p[j]) / sum(o), A = sum of the targets
  * that are free. */
@@ -133,7 +137,7 @@ CNN_INLINE void cnn_categorical_tile(int64_t n, const float *ct, const float *t,
     for (int64_t j = 0; j < n; j++) c[j] = c[j] / total;
     if (y != NULL) {
         for (int64_t j = 0; j < n; j++) {
-            terms[j] = d[j] * v_log(v_clip_probability(c[j]));
+            terms[j] = d[j] * v_log_unit(v_clip_probability(c[j]));
         }
         v_store(y, -cnn_tile_sum(n, terms));
     }
@@ -234,7 +238,7 @@ CNN_INLINE void cnn_sparse_tile(int64_t n, const float *ct, const int64_t *label
         p = v_select(v_eq(label, column), c[j], p);
     }
     p = p / total;
-    if (y != NULL) v_store(y, -v_log(v_clip_probability(p)));
+    if (y != NULL) v_store(y, -v_log_unit(v_clip_probability(p)));
     if (g != NULL) {
         const v_mask cut = v_lt(p, v_set(CNN_EPSILON)) | v_lt(v_set(CNN_ONE_LESS), p);
         const v_f32 scale = v_select(cut, v_zero(), v_load(ct) / total);
@@ -263,7 +267,9 @@ CNN_INLINE void cnn_sparse_crossentropy(int64_t rows, int64_t n, const float *ct
         const int is_class = j >= 0 && j < n;
         const float total = CNN_FN(cnn_row_sum)(n, o);
         const float p = is_class ? o[j] / total : 0.0f;
-        if (y != NULL) y[r] = is_class ? -v_log(v_clip_probability(v_set(p)))[0] : 0.0f;
+        if (y != NULL) {
+            y[r] = is_class ? -v_log_unit(v_clip_probability(v_set(p)))[0] : 0.0f;
+        }
         if (g == NULL) continue;
         /* not clipped; NaN stays in */
         const int free_target = !(p < CNN_EPSILON || p > CNN_ONE_LESS);

@@ -24,6 +24,27 @@
         }                                                                            \
     }
 
+/* y[i ...] = value, which sees i and k as above, four vectors at a time: a formula of many
+ * instructions waits for itself, and another vector's can run meanwhile. */
+#define CNN_FOR_VALUES(n, y, value)                                                  \
+    {                                                                                \
+        int64_t i = 0;                                                               \
+        while (i + 4 * CNN_VLEN <= (n)) {                                            \
+            v_f32 four[4];                                                           \
+            CNN_UNROLL(4) for (int j = 0; j < 4; j++, i += CNN_VLEN) {               \
+                const int64_t k = CNN_VLEN;                                          \
+                four[j] = value;                                                     \
+            }                                                                        \
+            CNN_UNROLL(4) for (int j = 0; j < 4; j++) {                              \
+                v_store((y) + i + (j - 4) * CNN_VLEN, four[j]);                      \
+            }                                                                        \
+        }                                                                            \
+        for (; i < (n); i += CNN_VLEN) {                                             \
+            const int64_t k = (n) - i;                                               \
+            v_store_n((y) + i, value, k);                                            \
+        }                                                                            \
+    }
+
 /* A call with this many elements writes past the caches, which could not hold the result
  * anyway: so its lines need not be read first. */
 #define CNN_STREAM (INT64_C(1) << 21)
@@ -64,7 +85,7 @@
 #define CNN_MAP(name, ...)                                                           \
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 x) { return __VA_ARGS__; }               \
     static void CNN_FN(name)(int64_t n, const float *x, float *y) {                  \
-        CNN_FOR_VECTORS(n, v_store_n(y + i, CNN_CAT(name, v)(v_load_n(x + i, k)), k)) \
+        CNN_FOR_VALUES(n, y, CNN_CAT(name, v)(v_load_n(x + i, k)))                   \
     }
 #define CNN_LIGHT_MAP(name, ...)                                                     \
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 x) { return __VA_ARGS__; }               \
@@ -83,18 +104,15 @@
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 x, v_f32 p) { return __VA_ARGS__; }      \
     static void CNN_FN(name)(int64_t n, const float *x, float p, float *y) {         \
         const v_f32 vp = v_set(p);                                                   \
-        CNN_FOR_VECTORS(                                                             \
-            n, v_store_n(y + i, CNN_CAT(name, v)(v_load_n(x + i, k), vp), k))        \
+        CNN_FOR_VALUES(n, y, CNN_CAT(name, v)(v_load_n(x + i, k), vp))               \
     }
 
 /* grad: a formula in the cotangent ct and the saved s */
 #define CNN_MAP_GRAD(name, ...)                                                      \
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 ct, v_f32 s) { return __VA_ARGS__; }     \
     static void CNN_FN(name)(int64_t n, const float *ct, const float *s, float *g) { \
-        CNN_FOR_VECTORS(n, v_store_n(g + i,                                          \
-                                     CNN_CAT(name, v)(v_load_n(ct + i, k),           \
-                                                      v_load_n(s + i, k)),           \
-                                     k))                                             \
+        CNN_FOR_VALUES(n, g,                                                         \
+                       CNN_CAT(name, v)(v_load_n(ct + i, k), v_load_n(s + i, k)))    \
     }
 
 #define CNN_LIGHT_MAP_GRAD(name, ...)                                                \
@@ -104,7 +122,7 @@
                        CNN_CAT(name, v)(v_load_n(ct + i, k), v_load_n(s + i, k)))    \
     }
 
-/* grad_p: the same with the parameter p */
+/* grad_p: the same with the parameter p; all of them are light */
 #define CNN_MAP_GRAD_P(name, ...)                                                    \
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 ct, v_f32 s, v_f32 p) {                  \
         return __VA_ARGS__;                                                          \
@@ -112,16 +130,15 @@
     static void CNN_FN(name)(int64_t n, const float *ct, const float *s, float p,    \
                              float *g) {                                             \
         const v_f32 vp = v_set(p);                                                   \
-        CNN_FOR_VECTORS(n, v_store_n(g + i,                                          \
-                                     CNN_CAT(name, v)(v_load_n(ct + i, k),           \
-                                                      v_load_n(s + i, k), vp),       \
-                                     k))                                             \
+        CNN_FOR_STREAM(                                                              \
+            n, g, ct == g || s == g,                                                 \
+            CNN_CAT(name, v)(v_load_n(ct + i, k), v_load_n(s + i, k), vp))           \
     }
 
 /* Narrow rows are worked on many at a time: where one operand has the elements of y in
  * their order and the other one a row or a column for them, this one is written out for
- * as many rows as CNN_SPREAD holds. A column of whole vectors gains only by what it then
- * writes past the caches. */
+ * as many rows as CNN_SPREAD holds. A column of whole vectors gains only what passes by
+ * the caches. */
 #define CNN_NARROW 64
 #define CNN_SPREAD 1024
 #define CNN_WIDE 1024 /* from here on, what a row leaves of its first line is nothing */
@@ -212,10 +229,8 @@ static void CNN_FN(spread)(int64_t rows, int64_t cols, const float *x, int64_t x
 #define CNN_MAP_LOSS(name, ...)                                                      \
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 t, v_f32 o) { return __VA_ARGS__; }      \
     static void CNN_FN(name)(int64_t n, const float *t, const float *o, float *y) {  \
-        CNN_FOR_VECTORS(n, v_store_n(y + i,                                          \
-                                     CNN_CAT(name, v)(v_load_n(t + i, k),            \
-                                                      v_load_n(o + i, k)),           \
-                                     k))                                             \
+        CNN_FOR_VALUES(n, y,                                                         \
+                       CNN_CAT(name, v)(v_load_n(t + i, k), v_load_n(o + i, k)))     \
     }
 #define CNN_MAP_LOSS_GRAD(name, ...)                                                 \
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 ct, v_f32 t, v_f32 o) {                  \
@@ -223,11 +238,9 @@ static void CNN_FN(spread)(int64_t rows, int64_t cols, const float *x, int64_t x
     }                                                                                \
     static void CNN_FN(name)(int64_t n, const float *ct, const float *t,             \
                              const float *o, float *g) {                             \
-        CNN_FOR_VECTORS(n, v_store_n(g + i,                                          \
-                                     CNN_CAT(name, v)(v_load_n(ct + i, k),           \
-                                                      v_load_n(t + i, k),            \
-                                                      v_load_n(o + i, k)),           \
-                                     k))                                             \
+        CNN_FOR_VALUES(n, g,                                                         \
+                       CNN_CAT(name, v)(v_load_n(ct + i, k), v_load_n(t + i, k),     \
+                                        v_load_n(o + i, k)))                         \
     }
 
 /* loss_with_grad: the kernels `name` and `grad_name` in one pass; the compiler finds

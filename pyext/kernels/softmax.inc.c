@@ -1,22 +1,22 @@
 /* softmax, log_softmax and their gradients: short rows in tiles, others row by row. */
 
-/* y = exp(x - top) */
-#define CNN_STEP(acc, i, k)                                                          \
+/* y = exp(x - top), and the same sum without the array */
+#define CNN_VALUE(i, k) v_exp_neg(v_load_n(x + (i), k) - shift)
+#define CNN_ADD(acc, i, k, e)                                                        \
     {                                                                                \
-        v_f32 e = v_exp_neg(v_load_n(x + (i), k) - shift);                           \
-        v_store_n(y + (i), e, k);                                                    \
-        acc = acc + v_keep(e, k);                                                    \
+        const v_f32 term = e;                                                        \
+        v_store_n(y + (i), term, k);                                                 \
+        acc = acc + v_keep(term, k);                                                 \
     }
 CNN_DEFINE_ROW_SUM_HEAVY(cnn_row_exp,
-                         (int64_t n, const float *x, v_f32 shift, float *y), CNN_STEP)
-#undef CNN_STEP
-
-/* the same sum without the array */
-#define CNN_STEP(acc, i, k)                                                          \
-    acc = acc + v_keep(v_exp_neg(v_load_n(x + (i), k) - shift), k)
+                         (int64_t n, const float *x, v_f32 shift, float *y), CNN_VALUE,
+                         CNN_ADD)
+#undef CNN_ADD
+#define CNN_ADD(acc, i, k, e) acc = acc + v_keep(e, k)
 CNN_DEFINE_ROW_SUM_HEAVY(cnn_row_sum_exp, (int64_t n, const float *x, v_f32 shift),
-                         CNN_STEP)
-#undef CNN_STEP
+                         CNN_VALUE, CNN_ADD)
+#undef CNN_VALUE
+#undef CNN_ADD
 
 #define CNN_STEP(acc, i, k)                                                          \
     acc = v_fma(v_load_n(a + (i), k), v_load_n(b + (i), k), acc)

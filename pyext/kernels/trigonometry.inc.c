@@ -1,16 +1,16 @@
 /* Sines, cosines and normal random numbers, computed in double and rounded once.
  *
- * Largest error 0.501 units in the last place; the polynomials are Taylor's, cut where
- * the rest is below 2^-36.  Instruction sets without FMA call the C library, which
- * rounds to the same float but for rare ties.
+ * Largest error 0.501 units in the last place.  Instruction sets without FMA call the C
+ * library, which rounds to the same float but for rare ties.
  *
  * Box and Muller: "A note on the generation of random normal deviates", Annals of
  * Mathematical Statistics 29 (1958).
  */
 
 #define CNN_BLOCK 16 /* elements side by side; the loops over them vectorize */
-#define CNN_QUARTER 1.5707963267948966     /* pi / 2, and the rest of it: */
-#define CNN_QUARTER_REST 6.123233995736766e-17
+#define CNN_QUARTER 1.5707963267948966 /* pi / 2 */
+#define CNN_HALF_TURN 3.141592653589793 /* pi, and the rest of it: */
+#define CNN_HALF_TURN_REST 1.2246467991473532e-16
 #define CNN_FAR 0x1p27f /* from here on the reduction loses digits */
 
 #if CNN_HAVE_FMA
@@ -27,7 +27,7 @@ CNN_INLINE double CNN_FN(double_of)(int64_t n) {
     return x;
 }
 
-/* sin(r) and cos(r) for |r| <= pi / 4 */
+/* sin(r) and cos(r) for |r| <= pi / 4: Taylor's polynomials, the rest is below 2^-36 */
 CNN_INLINE double CNN_FN(sin_near)(double r) {
     const double z = r * r;
     double p = __builtin_fma(z, -1.0 / 39916800, 1.0 / 362880);
@@ -74,37 +74,64 @@ CNN_INLINE double CNN_FN(log_unit)(double u) {
     return __builtin_fma(e, 0.6931471805599453, 2.0 * s * p);
 }
 
-/* y = sin(x + ahead * pi / 2), a block */
-CNN_INLINE void CNN_FN(sin_block)(const float *x, int64_t ahead, float *y) {
-    const double magic = 0x1.8p52; /* adding it rounds to an integer */
-    for (int i = 0; i < CNN_BLOCK; i++) {
-        const double d = x[i];
-        const double sum = __builtin_fma(d, 1.0 / CNN_QUARTER, magic);
-        const double n = sum - magic;
-        double r = __builtin_fma(-n, CNN_QUARTER, d);
-        r = __builtin_fma(-n, CNN_QUARTER_REST, r);
-        y[i] = (float)CNN_FN(sin_turned)(r, CNN_FN(bits64)(sum) + ahead);
-    }
+CNN_INLINE v_f64 v_fma_f64(v_f64 a, v_f64 b, v_f64 c) {
+#if CNN_VLEN == 16
+    return (v_f64)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif CNN_VLEN == 8
+    return (v_f64)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+    return (v_f64)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#endif
+}
+
+/* sin(x + ahead pi / 2) for |x| < CNN_FAR, ahead 0 or 1: with x = (n - ahead / 2) pi + r
+ * it is sin(r), or -sin(r) for an odd n */
+CNN_INLINE v_half v_sin_half(v_half x, int ahead) {
+    const v_f64 zero = {0}, d = v_widen(x), magic = zero + 0x1.8p52;
+    v_f64 turns = v_fma_f64(d, zero + 1.0 / CNN_HALF_TURN, ahead ? zero + 0.5 : magic);
+    if (ahead) turns = turns + magic;
+    const v_i64 odd = (v_i64)turns << 63; /* n stands in the last bits */
+    v_f64 n = turns - magic;
+    if (ahead) n = n - 0.5;
+    v_f64 r = v_fma_f64(n, zero - CNN_HALF_TURN, d);
+    r = v_fma_f64(n, zero - CNN_HALF_TURN_REST, r);
+    r = (v_f64)((v_i64)r ^ odd);
+    const v_f64 z = r * r;
+    v_f64 p = zero - 0x1.9a6782648ecf4p-26; /* (sin(r) - r) / r^3 in r^2, 2^-35 of it */
+    p = v_fma_f64(p, z, zero + 0x1.717074d277544p-19);
+    p = v_fma_f64(p, z, zero - 0x1.a017d94a4b67cp-13);
+    p = v_fma_f64(p, z, zero + 0x1.11110c4901939p-7);
+    p = v_fma_f64(p, z, zero - 0x1.5555554765bedp-3);
+    p = v_fma_f64(p, z, zero + 1.0);
+    return __builtin_convertvector(r * p, v_half); /* keeps the sign of zero */
+}
+
+CNN_INLINE v_f32 v_sin(v_f32 x, int ahead) {
+    v_halves y = {.all = x};
+    y.half[0] = v_sin_half(y.half[0], ahead);
+    y.half[1] = v_sin_half(y.half[1], ahead);
+    return y.all;
 }
 
 #endif
 
-CNN_INLINE void CNN_FN(sin_ahead)(int64_t n, const float *x, int64_t ahead, float *y) {
-    float from[CNN_BLOCK] = {0}, to[CNN_BLOCK];
-    for (int64_t k = 0; k < n; k += CNN_BLOCK) {
-        const int64_t count = n - k < CNN_BLOCK ? n - k : CNN_BLOCK;
-        int far = !CNN_HAVE_FMA;
-        memcpy(from, x + k, (size_t)count * sizeof *x);
+CNN_INLINE float CNN_FN(sin_far)(float x, int ahead) {
+    return (float)(ahead ? cos((double)x) : sin((double)x));
+}
+
+CNN_INLINE void CNN_FN(sin_ahead)(int64_t n, const float *x, int ahead, float *y) {
 #if CNN_HAVE_FMA
-        CNN_FN(sin_block)(from, ahead, to);
-        for (int i = 0; i < CNN_BLOCK; i++)
-            far |= fabsf(from[i]) >= CNN_FAR;
+    CNN_FOR_VECTORS(n, {
+        const v_f32 v = v_load_n(x + i, k);
+        v_store_n(y + i, v_sin(v, ahead), k);
+        if (v_any(v_le(v_set(CNN_FAR), v_abs(v)))) {
+            for (int64_t j = 0; j < k; j++)
+                if (fabsf(v[j]) >= CNN_FAR) y[i + j] = CNN_FN(sin_far)(v[j], ahead);
+        }
+    })
+#else
+    for (int64_t i = 0; i < n; i++) y[i] = CNN_FN(sin_far)(x[i], ahead);
 #endif
-        for (int64_t i = 0; far && i < count; i++)
-            if (!CNN_HAVE_FMA || fabsf(from[i]) >= CNN_FAR)
-                to[i] = (float)(ahead ? cos((double)from[i]) : sin((double)from[i]));
-        memcpy(y + k, to, (size_t)count * sizeof *y);
-    }
 }
 
 static void CNN_FN(sin_f32)(int64_t n, const float *x, float *y) {

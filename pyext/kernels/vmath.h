@@ -27,13 +27,12 @@
 #define CNN_LN2_LO (-2.12194440e-4f)
 #define CNN_ROUND_MAGIC 12582912.0f /* 1.5 * 2^23: adding it rounds to an integer */
 
-CNN_INLINE v_f32 v_pow2(v_i32 n) { return v_from_bits((n + 127) << 23); }
-
-/* x = n ln2 + r with |r| <= ln2 / 2; returns r */
-CNN_INLINE v_f32 v_exp_reduce(v_f32 x, v_f32 *n, v_i32 *n_int) {
-    v_f32 t = v_fma(x, v_set(CNN_LOG2E), v_set(CNN_ROUND_MAGIC));
-    *n = t - CNN_ROUND_MAGIC;
-    *n_int = v_bits(t) - v_bits(v_set(CNN_ROUND_MAGIC));
+/* x = n ln2 + r with |r| <= ln2 / 2; returns r. The last bits of *t are n + bias. */
+CNN_INLINE v_f32 v_exp_reduce(v_f32 x, int bias, v_f32 *n, v_i32 *t) {
+    const float magic = CNN_ROUND_MAGIC + (float)bias;
+    v_f32 rounded = v_fma(x, v_set(CNN_LOG2E), v_set(magic));
+    *n = rounded - magic;
+    *t = v_bits(rounded);
     v_f32 r = v_fma(*n, v_set(-CNN_LN2_HI), x);
     return v_fma(*n, v_set(-CNN_LN2_LO), r);
 }
@@ -53,13 +52,10 @@ CNN_INLINE v_f32 v_exp_sum(v_f32 r) {
 
 /* p and *scale = 2^(n + shift), where exp(x) = p 2^n */
 CNN_INLINE v_f32 v_exp_parts(v_f32 x, int shift, v_f32 *n, v_f32 *scale) {
-    /* n + 127 + shift stands in the last bits of t: the exponent of the scale */
-    const float magic = CNN_ROUND_MAGIC + 127.0f + (float)shift;
-    v_f32 t = v_fma(x, v_set(CNN_LOG2E), v_set(magic));
-    *n = t - magic;
-    *scale = v_from_bits(v_bits(t) << 23);
-    v_f32 r = v_fma(*n, v_set(-CNN_LN2_HI), x);
-    return v_exp_sum(v_fma(*n, v_set(-CNN_LN2_LO), r));
+    v_i32 t;
+    v_f32 r = v_exp_reduce(x, 127 + shift, n, &t);
+    *scale = v_from_bits(t << 23);
+    return v_exp_sum(r);
 }
 
 /* exp for |x| <= 80 or NaN */
@@ -79,25 +75,23 @@ CNN_INLINE v_f32 v_exp_neg(v_f32 x) {
 }
 
 CNN_INLINE v_f32 v_exp(v_f32 x) {
-    v_f32 n;
-    v_i32 k;
-    v_f32 r = v_exp_reduce(v_max(v_set(-104.0f), v_min(v_set(89.0f), x)), &n, &k);
-    v_f32 p = v_exp_sum(r);
+    v_f32 n, c = v_max(v_set(-104.0f), v_min(v_set(89.0f), x));
+    v_i32 t;
+    v_f32 p = v_exp_sum(v_exp_reduce(c, 2 * 127, &n, &t));
 #if CNN_VLEN == 16
     return (v_f32)_mm512_scalef_ps((__m512)p, (__m512)n);
 #else
-    v_i32 half = k >> 1; /* two steps: 2^k itself may not be a float */
-    return p * v_pow2(half) * v_pow2(k - half);
+    v_i32 half = t >> 1; /* two steps: 2^n itself may not be a float */
+    return p * v_from_bits(half << 23) * v_from_bits((t - half) << 23);
 #endif
 }
 
 CNN_INLINE v_f32 v_expm1(v_f32 x) {
-    v_f32 n;
-    v_i32 k;
-    v_f32 c = v_max(v_set(-20.0f), v_min(v_set(89.0f), x));
-    v_f32 r = v_exp_reduce(c, &n, &k);
-    /* 2 (2^(k-1) (r + r^2 q) + 2^(k-1) - 1/2): 2^128 is no float, 2^127 is */
-    v_f32 s = v_pow2(k - 1);
+    v_f32 n, c = v_max(v_set(-20.0f), v_min(v_set(89.0f), x));
+    v_i32 t;
+    v_f32 r = v_exp_reduce(c, 126, &n, &t);
+    /* 2 (2^(n-1) (r + r^2 q) + 2^(n-1) - 1/2): 2^128 is no float, 2^127 is */
+    v_f32 s = v_from_bits(t << 23);
     v_f32 y = v_fma(s, r, s - 0.5f);
     y = v_fma(s, r * r * v_exp_poly(r), y);
     return v_select(v_lt(v_abs(x), v_set(0x1p-25f)), x, y + y);
@@ -149,13 +143,29 @@ CNN_INLINE v_f32 v_log_edges(v_f32 x, v_f32 y) {
     return v_select(v_lt(v_zero(), x), y, outside);
 }
 
-CNN_INLINE v_f32 v_log(v_f32 x) {
+CNN_INLINE v_f32 v_log_any(v_f32 x) {
     v_mask tiny = v_lt(x, v_set(0x1p-126f));
     v_i32 e;
     v_f32 m = v_log_reduce(v_select(tiny, x * 0x1p23f, x), &e);
     v_f32 n = __builtin_convertvector(e, v_f32);
     n = n - v_select(tiny, v_set(23.0f), v_zero());
     return v_log_edges(x, v_log_poly(m - 1.0f, n));
+}
+
+CNN_INLINE v_f32 v_log(v_f32 x) {
+    v_mask usual = v_le(v_set(0x1p-126f), x) & v_lt(x, v_set(__builtin_inff()));
+    if (v_any(~usual)) return v_log_any(x); /* elements that are usual: the same bits */
+    v_i32 e;
+    v_f32 m = v_log_reduce(x, &e);
+    return v_log_poly(m - 1.0f, __builtin_convertvector(e, v_f32));
+}
+
+/* log for x in (2^-126, 1], or NaN */
+CNN_INLINE v_f32 v_log_unit(v_f32 x) {
+    v_i32 e;
+    v_f32 m = v_log_reduce(x, &e);
+    v_f32 y = v_log_poly(m - 1.0f, __builtin_convertvector(e, v_f32));
+    return v_select(v_is_nan(x), x, y);
 }
 
 /* log(1 + x) for 0 > x > -1 and for x >= 0 up to inf (not inf), or NaN */
@@ -175,9 +185,15 @@ CNN_INLINE v_f32 v_log1p(v_f32 x) {
     return v_select(v_lt(v_abs(x), v_set(0x1p-25f)), x, y);
 }
 
-/* log(1 + exp(-|x|)), what softplus and the logits losses are made of */
+/* log(1 + exp(-|x|)), what softplus and the logits losses are made of: v_log1p_inner
+ * between 0 and 1 */
 CNN_INLINE v_f32 v_log1p_exp_neg(v_f32 x) {
-    return v_log1p_inner(v_exp_neg(-v_abs(x)));
+    v_f32 y = v_exp_neg(-v_abs(x)), u = y + 1.0f;
+    v_f32 lost = y - (u - 1.0f); /* 1 + y = u + lost */
+    v_i32 e;
+    v_f32 m = v_log_reduce(u, &e);
+    v_f32 f = v_fma(lost, v_from_bits((127 - e) << 23), m - 1.0f);
+    return v_log_poly(f, __builtin_convertvector(e, v_f32));
 }
 
 CNN_INLINE v_f32 v_softplus(v_f32 x) {

@@ -123,3 +123,35 @@ def test_special_values_are_those_of_the_reference(
         for a, b in zip(got, want, strict=True):
             np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
             np.testing.assert_array_equal(np.isinf(a), np.isinf(b))
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "power"])
+def test_narrow_rows_meet_a_row_or_a_column(
+    native: ModuleType, isa: str, name: str
+) -> None:
+    function = getattr(native, name)
+    for n in (*LENGTHS, 100):
+        for rows in (1, 2, 17, 300):
+            rng = np.random.default_rng(n)
+            whole = rng.uniform(0.5, 2, (rows, n)).astype(np.float32)
+            for shape in ((n,), (1, n), (rows, 1)):
+                x = rng.uniform(0.5, 2, shape).astype(np.float32)
+                full = np.broadcast_to(x, whole.shape).copy()
+                np.testing.assert_array_equal(
+                    function(whole, x), function(whole, full), f"{n} {rows} {shape}"
+                )
+                np.testing.assert_array_equal(
+                    function(x, whole), function(full, whole), f"{n} {rows} {shape}"
+                )
+
+
+@pytest.mark.parametrize("n", [3, 16, 60, 1030])
+def test_rows_of_large_results_at_any_address(
+    native: ModuleType, isa: str, n: int
+) -> None:
+    rows = (1 << 21) // n + 5
+    buffer = np.random.default_rng(n).standard_normal(rows * n + 1).astype(np.float32)
+    whole = buffer[1:].reshape(rows, n)
+    for x in (buffer[:n].copy(), buffer[:rows, None].copy()):
+        np.testing.assert_array_equal(native.subtract(whole, x), whole - x)
+        np.testing.assert_array_equal(native.subtract(x, whole), x - whole)
