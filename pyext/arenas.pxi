@@ -7,32 +7,33 @@ cdef class Arenas:
     Programs that never run at the same time take no more than the largest one needs.
     """
 
-    cdef list blocks  # in which nobody works
+    cdef cnp.ndarray spare  # in which nobody works
+    cdef list others  # such blocks, too, where several programs ran at once
 
     def __cinit__(self):
-        self.blocks = []
+        self.others = []
 
     @property
     def nbytes(self) -> int:
         """Number of bytes of the blocks in which nobody works."""
-        return sum(block.nbytes for block in self.blocks)
+        blocks = [*self.others, self.spare]
+        return sum([block.nbytes for block in blocks if block is not None])
 
     cdef cnp.ndarray take(self, int64_t nbytes):
-        """Return the smallest block of at least so many bytes."""
-        cdef int64_t i, best = -1, last = len(self.blocks) - 1
-        cdef int64_t size, smallest = 0
-        for i in range(last + 1):
-            size = cnp.PyArray_NBYTES(<cnp.ndarray>self.blocks[i])
-            if size >= nbytes and (best < 0 or size < smallest):
-                best = i
-                smallest = size
-        if best >= 0:
-            return self.blocks.pop(best)
-        if last >= 0:  # a larger block takes its place
-            del self.blocks[last]
+        """Return a block of at least so many bytes, in the place of a smaller one."""
+        cdef cnp.ndarray block = self.spare
+        self.spare = None
+        if block is None and self.others:
+            block = self.others.pop()
+        if block is not None and cnp.PyArray_DIM(block, 0) >= nbytes:
+            return block
+        block = None  # its memory may serve the larger one
         return _aligned_bytes(nbytes)
 
     cdef int give(self, cnp.ndarray block) except -1:
         """Take a block back."""
-        self.blocks.append(block)
+        if self.spare is None:
+            self.spare = block
+        else:
+            self.others.append(block)
         return 0

@@ -242,8 +242,8 @@ cdef class Program(Instructions):
         if self.index >= 0:
             self.release(self.index)
         if self.arenas is not None and self.bound[0] is not None:
-            self.arenas.give(self.bound[0])
-            self.release(0)
+            self.arenas.give(<cnp.ndarray>self.bound[0])
+            self.bound[0] = None
         return 0
 
     def release(self, int slot):
