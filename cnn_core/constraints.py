@@ -9,7 +9,7 @@ from . import config as defaults
 from . import ops
 from .serialization import (
     builtin,
-    deserialize_object,
+    deserialize_instance,
     resolve,
     serialize_keras_object,
 )
@@ -179,5 +179,4 @@ def serialize(constraint: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """Return the constraint that `serialize` described."""
-    result = deserialize_object("constraint", config, _BY_NAME, custom_objects)
-    return result() if isinstance(result, type) else result
+    return deserialize_instance("constraint", config, _BY_NAME, custom_objects)

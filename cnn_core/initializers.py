@@ -13,8 +13,8 @@ from .graph import TensorLike
 from .naming import snake_case
 from .serialization import (
     builtin,
+    deserialize_instance,
     deserialize_keras_object,
-    deserialize_object,
     resolve,
     serialize_keras_object,
 )
@@ -559,5 +559,4 @@ def serialize(initializer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """Return the initializer that `serialize` described."""
-    result = deserialize_object("initializer", config, _BY_NAME, custom_objects)
-    return result() if isinstance(result, type) else result
+    return deserialize_instance("initializer", config, _BY_NAME, custom_objects)

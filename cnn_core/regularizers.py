@@ -8,7 +8,7 @@ from typing import Any
 from . import ops, shapes
 from .serialization import (
     builtin,
-    deserialize_object,
+    deserialize_instance,
     resolve,
     serialize_keras_object,
 )
@@ -195,5 +195,4 @@ def serialize(regularizer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """Return the regularizer that `serialize` described."""
-    result = deserialize_object("regularizer", config, _BY_NAME, custom_objects)
-    return result() if isinstance(result, type) else result
+    return deserialize_instance("regularizer", config, _BY_NAME, custom_objects)

@@ -294,11 +294,9 @@ def resolve(kind: str, identifier: Any, known: dict[str, Any]) -> Any:
         TypeError: for an object that cannot be called.
     """
     if isinstance(identifier, (str, dict)):
-        obj = deserialize_object(kind, identifier, known)
+        obj = deserialize_instance(kind, identifier, known)
     else:
-        obj = identifier
-    if isinstance(obj, type):
-        obj = obj()
+        obj = identifier() if isinstance(identifier, type) else identifier
     if not callable(obj):
         raise TypeError(
             f"Expected a {kind} as a name, a configuration or an object that can be "
@@ -341,3 +339,18 @@ def deserialize_object(
     if name in known and name not in own and not config.get("registered_name"):
         return _rebuild(known[name], config, custom_objects)
     return deserialize_keras_object(config, custom_objects)
+
+
+def deserialize_instance(
+    kind: str,
+    config: Any,
+    known: dict[str, Any],
+    custom_objects: dict[str, Any] | None = None,
+) -> Any:
+    """Rebuild an object of one kind; the name of a class stands for an instance.
+
+    Raises:
+        ValueError: for a name that is not known.
+    """
+    result = deserialize_object(kind, config, known, custom_objects)
+    return result() if isinstance(result, type) else result

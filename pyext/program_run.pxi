@@ -23,7 +23,9 @@ cdef struct saved:
 cdef class Program(Instructions):
     """Instructions that run on the arrays of variables, data and results."""
 
-    cdef PyThread_type_lock lock  # one run at a time: the arena is one
+    cdef PyThread_type_lock lock  # one run at a time: the tasks hold its addresses
+    cdef Arenas arenas  # where slot 0 is borrowed for a run; None if it is bound
+    cdef int64_t arena_bytes
     cdef int threads  # for which the tasks are cut into parts
     # what a run binds, and lets go of at its end
     cdef list variables  # (variable, slot, whether it is written)
@@ -75,6 +77,11 @@ cdef class Program(Instructions):
         self.index = -1 if index is None else index
         for slot, _, _ in self.outputs:  # no instruction need refer to it
             self._reserve(slot)
+
+    def borrow(self, Arenas arenas not None, int64_t nbytes):
+        """Let slot 0 be a block of so many bytes, borrowed for each run."""
+        self.arenas = arenas
+        self.arena_bytes = nbytes
 
     def undo(self, arrays):
         """Say what gets its old value back when an instruction raises.
@@ -237,6 +244,9 @@ cdef class Program(Instructions):
             self.release(slot)
         if self.index >= 0:
             self.release(self.index)
+        if self.arenas is not None and self.bound[0] is not None:
+            self.arenas.give(<cnp.ndarray>self.bound[0])
+            self.bound[0] = None
         return 0
 
     def release(self, int slot):
@@ -270,7 +280,10 @@ cdef class Program(Instructions):
         return self._run(first, count, data, index, results, None)
 
     def profile(self, int64_t first, int64_t count, data=(), index=None, results=()):
-        """Do the same one instruction at a time; return the seconds spent in each."""
+        """Do the same one instruction at a time; return the seconds spent in each.
+
+        Variables change as in `run`, also back where a step fails.
+        """
         seconds = [0.0] * self.count
         self._run(first, count, data, index, results, seconds)
         return seconds
@@ -286,23 +299,26 @@ cdef class Program(Instructions):
             with nogil:
                 PyThread_acquire_lock(self.lock, WAIT_LOCK)
         try:
+            if self.arenas is not None:
+                self._bind(0, self.arenas.take(self.arena_bytes))
             self._bind_variables(count)
             self._bind_data(data, index, results)
             for array in self.bound:
                 if array is None:
                     raise ValueError("Program.run: a slot is not bound")
-            if seconds is None:
-                try:
+            try:
+                if seconds is None:
                     with nogil:
                         for step in range(first, last + 1):
                             self._save()
                             _execute(self.code, self.count, step, step < last)
-                except BaseException:
-                    self._restore()
-                    raise
-            else:
-                for step in range(first, last + 1):
-                    self._profile(step, seconds)
+                else:
+                    for step in range(first, last + 1):
+                        self._save()
+                        self._profile(step, seconds)
+            except BaseException:
+                self._restore()
+                raise
             return self._returned()
         finally:
             self._let_go()

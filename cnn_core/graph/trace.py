@@ -78,10 +78,11 @@ class Call:
     """One application of a primitive in a graph.
 
     Attributes:
+        name: that of the primitive.
         scope: the layer, loss or metric that applied it; None outside of them.
     """
 
-    __slots__ = ("attrs", "inputs", "kernel", "outputs", "primitive", "scope")
+    __slots__ = ("attrs", "inputs", "kernel", "name", "outputs", "primitive", "scope")
 
     def __init__(
         self,
@@ -92,16 +93,12 @@ class Call:
         scope: Scope | None = None,
     ) -> None:
         self.primitive = primitive
+        self.name = primitive.name
         self.inputs = inputs
         self.attrs = attrs
         self.outputs = outputs
         self.scope = scope
         self.kernel: Any = False  # that of an elementwise call, once it was looked for
-
-    @property
-    def name(self) -> str:
-        """Name of the primitive."""
-        return self.primitive.name
 
     def on(self, inputs: tuple[Operand, ...]) -> Call:
         """Return the same call on these inputs; itself if it has them already."""
@@ -178,12 +175,13 @@ class Trace:
         """Record a primitive and return the stand-in of its result."""
         result = primitive.infer(*inputs, **attrs)
         specs = result if isinstance(result, list) else [result]
-        outputs = tuple(self.new_value(*spec) for spec in specs)
+        outputs = tuple([self.new_value(*spec) for spec in specs])
         arrays = tuple([x._array for x in inputs])
         call = Call(primitive, arrays, attrs, outputs, self.scope)
         self.graph.calls.append(call)
         if self.scope is not None:
-            self._scopes.update((id(value), self.scope) for value in outputs)
+            for value in outputs:
+                self._scopes[id(value)] = self.scope
         return outputs if isinstance(result, list) else outputs[0]
 
     def enter(self, value: Operand) -> Scope | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..serialization import deserialize_object, resolve, serialize_keras_object
+from ..serialization import deserialize_instance, resolve, serialize_keras_object
 from .base import Loss, LossFunctionWrapper
 from .hinge import (
     CategoricalHinge,
@@ -128,5 +128,4 @@ def serialize(loss: Any) -> Any:
 
 def deserialize(name: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """Return the loss that `serialize` described."""
-    result = deserialize_object("loss", name, _BY_NAME, custom_objects)
-    return result() if isinstance(result, type) else result
+    return deserialize_instance("loss", name, _BY_NAME, custom_objects)

@@ -23,7 +23,7 @@ from ..losses import (
     squared_hinge,
 )
 from ..naming import snake_case
-from ..serialization import deserialize_object, resolve, serialize_keras_object
+from ..serialization import deserialize_instance, resolve, serialize_keras_object
 from .accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -184,5 +184,4 @@ def serialize(metric: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """Return the metric that `serialize` described."""
-    result = deserialize_object("metric", config, _BY_NAME, custom_objects)
-    return result() if isinstance(result, type) else result
+    return deserialize_instance("metric", config, _BY_NAME, custom_objects)

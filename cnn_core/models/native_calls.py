@@ -44,6 +44,7 @@ class NativeCalls:
     def __init__(self, model: Any) -> None:
         self._model = weakref.ref(model)
         self._programs: OrderedDict[Any, Program | None] = OrderedDict()
+        self._arenas: Any = None  # in which all of them work
         self._seen: OrderedDict[Any, int] = OrderedDict()
         self._compiled = 0
         self._checked: Any = None  # the state of the world when it was last looked at
@@ -138,7 +139,10 @@ class NativeCalls:
                 self._seen.popitem(last=False)
             return None
         self._compiled += 1
-        self._programs[key] = program = _compile(model, x, options, arrays)
+        program = _compile(model, x, options, arrays, self._arenas)
+        self._programs[key] = program
+        if program is not None:
+            self._arenas = program.arenas
         if len(self._programs) > CAPACITY:
             self._programs.popitem(last=False)
         return program
@@ -166,7 +170,7 @@ def _leaves(x: Any) -> list[Any] | None:
 
 
 def _compile(
-    model: Any, x: Any, options: dict[str, Any], arrays: list[Any]
+    model: Any, x: Any, options: dict[str, Any], arrays: list[Any], arenas: Any
 ) -> Program | None:
     """Return a program for inputs like these, or None if Python must run the model."""
     functional = model.__dict__.get("_functional", model)
@@ -187,7 +191,7 @@ def _compile(
             return None
         if any(layer._losses for layer in model._flatten_layers()):
             return None
-        program = Program(graph)
+        program = Program(graph, arenas=arenas)
     except Exception:  # whatever it is, it does not come when the model runs eagerly
         return None
     finally:

@@ -39,6 +39,7 @@ class StepPrograms:
     def __init__(self, model: Any) -> None:
         self._who = f"{type(model).__name__} '{model.name}'"
         self._programs: OrderedDict[Any, Program] = OrderedDict()
+        self._arenas: Any = None  # in which all of them work
         self._seen: OrderedDict[Any, None] = OrderedDict()
         self._eager: set[str] = set()  # steps that cannot be traced
         # Programs for whole calls on one array, of a model whose changes are counted.
@@ -149,7 +150,9 @@ class StepPrograms:
         )
         try:
             graph = trace(getattr(model, step), specs)
-            return Program(graph, sources, indexed, stores)
+            program = Program(graph, sources, indexed, stores, arenas=self._arenas)
+            self._arenas = program.arenas
+            return program
         except TraceError as error:
             reason = str(error)
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..serialization import deserialize_object, serialize_keras_object
+from ..serialization import deserialize_instance, serialize_keras_object
 from . import schedules
 from .adam import Adam, Adamax, AdamW, Nadam
 from .adaptive import Adadelta, Adagrad, Ftrl, RMSprop
@@ -77,9 +77,7 @@ def serialize(optimizer: Any) -> Any:
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """Return the optimizer that `serialize` described; case does not matter."""
     if isinstance(config, str):
-        name = config.lower() if config.lower() in _BY_NAME else config
-        result = deserialize_object("optimizer", name, _BY_NAME, custom_objects)
-        return result() if isinstance(result, type) else result
-    if isinstance(config, dict) and str(config.get("class_name")).lower() in _BY_NAME:
+        config = config.lower() if config.lower() in _BY_NAME else config
+    elif isinstance(config, dict) and str(config.get("class_name")).lower() in _BY_NAME:
         config = {**config, "class_name": config["class_name"].lower()}
-    return deserialize_object("optimizer", config, _BY_NAME, custom_objects)
+    return deserialize_instance("optimizer", config, _BY_NAME, custom_objects)

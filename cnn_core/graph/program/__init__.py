@@ -16,7 +16,7 @@ from ..trace import Call, Graph, Operand, Spec, TraceError, Value, trace
 from ..variable import Variable
 from .lower import Lowering
 from .passes import optimize
-from .plan import ALIGNMENT, ARENA, Plan
+from .plan import ARENA, Plan
 
 __all__ = ["Program", "Spec", "TraceError", "compile_function", "trace"]
 
@@ -49,8 +49,11 @@ class Program:
         indexed: whether rows are taken by an index.
         stores: whether the outputs of all steps are kept, one after the other.
         without: names of the passes that are left out, see `passes.PASSES`.
+        arenas: those of another program: both work in the same memory, one after the
+            other; when both run at once, there is more.
 
     Attributes:
+        arenas: what lends the memory for intermediate results.
         stores: whether the outputs of all steps are kept.
         pace: steps that the caller should run at once; it is the caller's to adjust.
     """
@@ -62,6 +65,7 @@ class Program:
         indexed: bool = False,
         stores: bool = False,
         without: Collection[str] = (),
+        arenas: Any = None,
     ) -> None:
         from ...backend.compiled import native
 
@@ -73,7 +77,6 @@ class Program:
         }
         self.stores = stores
         self.pace = 1.0
-        self.arena = _aligned(self.plan.arena_bytes)
         self._emit(sources, indexed)
         self._native.arguments(
             [(v, slot, v in self._written) for v, slot in self.plan.variables.items()],
@@ -85,7 +88,8 @@ class Program:
             else [(self.plan.place(x), _like(x)) for x in self.graph.outputs],
             self._index_slot,
         )
-        self._native.bind(ARENA, self.arena)
+        self.arenas = native.Arenas() if arenas is None else arenas
+        self._native.borrow(self.arenas, self.plan.arena_bytes)
         for slot, array in self.plan.constants:
             self._native.bind(slot, array)
 
@@ -251,9 +255,3 @@ def _array(plan: Plan, native: Any, x: Operand) -> Any:
 def _like(x: Operand) -> Any:
     """Return an array of the shape and dtype of an operand, of next to no memory."""
     return np.broadcast_to(np.zeros((), x.dtype), x.shape)
-
-
-def _aligned(nbytes: int) -> Any:
-    memory = np.zeros(nbytes + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + nbytes]
