@@ -25,6 +25,10 @@ CNN_EMULATED __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
     CNN_EACH(i, 16) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
     return c;
 }
+CNN_EMULATED __m512d _mm512_fmadd_pd(__m512d a, __m512d b, __m512d c) {
+    CNN_EACH(i, 8) c[i] = __builtin_fma(a[i], b[i], c[i]);
+    return c;
+}
 CNN_EMULATED __m512 _mm512_sqrt_ps(__m512 a) {
     CNN_EACH(i, 16) a[i] = __builtin_sqrtf(a[i]);
     return a;
