@@ -6,12 +6,20 @@ Every shape is one for which the plan takes tile units, but for a check of that.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
 import pytest
+from contract import (
+    Layout,
+    backwards,
+    every_second,
+    off_by_four,
+    padded_rows,
+    transposed,
+)
 from emulated import ACTIVATIONS, Emulated
+from products import equal_bits, make
 from test_matmul_gradients import GRADIENTS
 from test_matmul_kernels import ACTIVATIONS as UNFUSED
 
@@ -21,15 +29,6 @@ CUT = {3: 2.0**-26, 2: 3.1 * 2.0**-18, 1: 1.01 * 2.0**-8}
 # Around tiles of 16, two of them, chunks of 128 and of 256.
 EDGES = (1, 2, 15, 16, 17, 31, 32, 33, 47, 65)
 DEPTHS = (17, 31, 32, 33, 127, 128, 129, 160, 255, 256, 257, 300, 513)
-
-
-def make(*shape: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng([seed, *shape])
-    return rng.standard_normal(shape, dtype=np.float32)
-
-
-def equal_bits(x: np.ndarray, y: np.ndarray) -> bool:
-    return x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
 
 
 def excess(c: np.ndarray, a: np.ndarray, b: np.ndarray, parts: int) -> float:
@@ -97,37 +96,13 @@ def test_the_plan_takes_tile_units_where_they_are_faster(emulated: Emulated) -> 
 # ---- the same bits ------------------------------------------------------------------
 
 
-def flipped(x: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(x.T).T
-
-
-def gaps(x: np.ndarray) -> np.ndarray:
-    wide = np.full((x.shape[0], 2 * x.shape[1] + 1), np.nan, np.float32)
-    wide[:, 1::2] = x
-    return wide[:, 1::2]
-
-
-def padded_rows(x: np.ndarray) -> np.ndarray:
-    wide = np.full((x.shape[0] + 1, x.shape[1] + 5), np.nan, np.float32)
-    wide[:-1, 2:-3] = x
-    return wide[:-1, 2:-3]
-
-
-def reversed_both(x: np.ndarray) -> np.ndarray:
-    return x[::-1, ::-1].copy()[::-1, ::-1]
-
-
-def same(x: np.ndarray) -> np.ndarray:
-    return x
-
-
-LAYOUTS = (same, flipped, gaps, padded_rows, reversed_both)
+LAYOUTS = (np.copy, off_by_four, transposed, backwards, every_second, padded_rows)
 
 
 @pytest.mark.parametrize("parts", [3, 2, 1])
 @pytest.mark.parametrize("layout_b", LAYOUTS)
 def test_strides_and_packing_do_not_change_a_bit(
-    emulated: Emulated, layout_b: Callable[[np.ndarray], np.ndarray], parts: int
+    emulated: Emulated, layout_b: Layout, parts: int
 ) -> None:
     for m, n, k in ((33, 49, 300), (47, 64, 129)):
         a, b = make(m, k, seed=1), make(k, n, seed=2)
@@ -209,7 +184,7 @@ def test_sums_of_columns(emulated: Emulated) -> None:
             assert result.parts == 3
             assert equal_bits(result.sums, expected.sums)
             assert equal_bits(result.c, emulated.product(a, b).c)
-        columns = emulated.product(a, flipped(b), sums=True)
+        columns = emulated.product(a, transposed(b), sums=True)
         assert columns.parts == 0  # they would not be summed row by row
         assert equal_bits(columns.sums, expected.sums)
 
@@ -277,7 +252,9 @@ def test_the_ends_of_the_range(emulated: Emulated, what: str, parts: int) -> Non
     denormals = k * 2.0**-150
     assert (error <= np.where(finite, limit, 0) + denormals).all()
     for packed, cuts in ((1, ((), ())), (2, ((32, 64), (96,)))):
-        again = emulated.product(a, flipped(b), parts=parts, packed=packed, cuts=cuts)
+        again = emulated.product(
+            a, transposed(b), parts=parts, packed=packed, cuts=cuts
+        )
         assert equal_bits(again.c[finite], result.c[finite])
         assert np.array_equal(np.isnan(again.c), np.isnan(result.c))
 
