@@ -5,7 +5,7 @@
  * (sum 3 or less) leave 2^-17, one part 2^-9.
  *
  * Order of a sum (it differs from that of kernels_matmul.h): K is cut into chunks of
- * CNN_AMX_CHUNK, a chunk into steps of 32. A step of a product is two chains over the even
+ * amx_length(K), a chunk into steps of 32. A step of a product is two chains over the even
  * and the odd k from +0, summed, and added to the chunk's sum; small products come first.
  * Chunks are added in order, then bias and activation follow as ever. An element depends
  * on its row, its column, K and on whether its rows and columns fit; so blocks begin at
@@ -18,9 +18,11 @@
  * counts, leaves the range of normal numbers.
  */
 
-/* Steps of K whose parts of SIDE columns (24 KiB for three) stay in L1 (48 KiB) while the
- * parts of rows pass by. */
+/* The parts of SIDE columns in a chunk of 128 steps (24 KiB for three) stay in L1 (48 KiB)
+ * while the parts of rows pass by. Where K is long, so many sums of chunks lose more than
+ * fused multiply-adds do, if the sums grow; then twice that. */
 #define CNN_AMX_CHUNK 128
+#define CNN_AMX_LONG 4096
 /* 256 rows (192 KiB in three parts) and 1024 columns (768 KiB) lie in L2 (2 MiB). */
 #define CNN_AMX_GROUP 8
 #define CNN_AMX_BLOCK_COLS 1024
@@ -30,20 +32,28 @@
 
 #include "amx_parts.inc.c"
 
+/* Steps of a chunk. */
+CNN_INLINE int64_t CNN_FN(amx_length)(int64_t k) {
+    return k > CNN_AMX_LONG ? 2 * CNN_AMX_CHUNK : CNN_AMX_CHUNK;
+}
+
 /* Where the panels of the chunk at k0 begin in what amx_pack wrote. */
-CNN_INLINE int64_t CNN_FN(amx_chunk_at)(const cnn_matmul_plan *plan, int64_t k0) {
-    return k0 / CNN_AMX_CHUNK * (plan->all_cols / CNN_AMX_SIDE) *
-           CNN_FN(amx_size)(CNN_AMX_CHUNK, plan->parts);
+CNN_INLINE int64_t CNN_FN(amx_chunk_at)(const cnn_matmul *p, const cnn_matmul_plan *plan,
+                                        int64_t k0) {
+    const int64_t chunk = CNN_FN(amx_length)(p->k);
+    return k0 / chunk * (plan->all_cols / CNN_AMX_SIDE) *
+           CNN_FN(amx_size)(chunk, plan->parts);
 }
 
 static void CNN_FN(amx_pack)(const cnn_matmul *p, const cnn_matmul_plan *plan,
                              int64_t first, int64_t last, float *y) {
     const int64_t n0 = first * CNN_AMX_SIDE;
     const int64_t n1 = last * CNN_AMX_SIDE < p->n ? last * CNN_AMX_SIDE : p->n;
-    for (int64_t k0 = 0; k0 < p->k; k0 += CNN_AMX_CHUNK) {
+    const int64_t chunk = CNN_FN(amx_length)(p->k);
+    for (int64_t k0 = 0; k0 < p->k; k0 += chunk) {
         const int64_t left = p->k - k0;
-        const int64_t steps = left < CNN_AMX_CHUNK ? left : CNN_AMX_CHUNK;
-        float *to = y + CNN_FN(amx_chunk_at)(plan, k0) +
+        const int64_t steps = left < chunk ? left : chunk;
+        float *to = y + CNN_FN(amx_chunk_at)(p, plan, k0) +
                     first * CNN_FN(amx_size)(steps, plan->parts);
         const float *b = p->b + k0 * p->b_row + n0 * p->b_col;
         CNN_FN(amx_pack_b)(plan->parts, n1 - n0, steps, b, p->b_row, p->b_col, to);
@@ -151,7 +161,7 @@ CNN_INLINE void CNN_FN(amx_tiles)(const int parts, const int high, const int wid
     }
 CNN_AMX_FUNCTIONS(CNN_AMX_FUNCTION)
 
-/* The same by fused multiply-adds; floats (CHUNK, SIDE) is scratch. */
+/* The same by fused multiply-adds; floats (steps, SIDE) is scratch. */
 static void CNN_FN(amx_fma)(const cnn_matmul *p, int parts, int64_t rows, int64_t steps,
                             const float *a, const CNN_FN(amx_side) * b, float *floats,
                             float *to) {
@@ -214,7 +224,8 @@ static int CNN_FN(amx_pays)(const cnn_matmul *p) {
     static const int products[4] = {0, 1, 3, 6};
     const double rows = (double)((p->m + 15) / 16), cols = (double)((p->n + 15) / 16);
     const double steps = (double)CNN_FN(amx_steps)(p->k);
-    const double chunks = (double)((p->k + CNN_AMX_CHUNK - 1) / CNN_AMX_CHUNK);
+    const int64_t chunk = CNN_FN(amx_length)(p->k);
+    const double chunks = (double)((p->k + chunk - 1) / chunk);
     const double cycles = rows * cols * (17.0 * products[p->parts] * steps + 55 * chunks) +
                           1.1 * 512 * steps * (rows + cols);
     return p->parts > 0 && p->k > 16 &&
@@ -226,7 +237,7 @@ static void CNN_FN(amx_plan)(const cnn_matmul *p, cnn_matmul_plan *plan) {
     /* the sums of columns read the rows of b */
     if ((p->sums && (p->packed || p->b_col != 1)) || !CNN_FN(amx_pays)(p))
         return;
-    const int64_t steps = p->k < CNN_AMX_CHUNK ? p->k : CNN_AMX_CHUNK;
+    const int64_t chunk = CNN_FN(amx_length)(p->k), steps = p->k < chunk ? p->k : chunk;
     const int64_t size = CNN_FN(amx_size)(steps, p->parts);
     plan->parts = p->parts;
     plan->tile_rows = plan->panel = CNN_AMX_SIDE;
@@ -234,16 +245,17 @@ static void CNN_FN(amx_plan)(const cnn_matmul *p, cnn_matmul_plan *plan) {
     plan->pack_b = !p->packed;
     plan->dots = 0;
     plan->all_cols = (p->n + CNN_AMX_SIDE - 1) / CNN_AMX_SIDE * CNN_AMX_SIDE;
-    const int64_t panels = plan->all_cols / CNN_AMX_SIDE, rest = p->k % CNN_AMX_CHUNK;
-    plan->panels_size = CNN_FN(amx_chunk_at)(plan, p->k);
+    const int64_t panels = plan->all_cols / CNN_AMX_SIDE, rest = p->k % chunk;
+    plan->panels_size = CNN_FN(amx_chunk_at)(p, plan, p->k);
     if (rest > 0)
         plan->panels_size += panels * CNN_FN(amx_size)(rest, p->parts);
     plan->pays = p->m <= 4096;
-    plan->block_cols = plan->all_cols < CNN_AMX_BLOCK_COLS ? plan->all_cols
-                                                           : CNN_AMX_BLOCK_COLS;
+    plan->block_cols = CNN_AMX_BLOCK_COLS * CNN_AMX_CHUNK / chunk;
+    if (plan->all_cols < plan->block_cols)
+        plan->block_cols = plan->all_cols;
     plan->packed_b = p->packed ? 0 : plan->block_cols / CNN_AMX_SIDE * size;
     plan->scratch = plan->packed_b + CNN_AMX_GROUP * size + CNN_AMX_SIDE * CNN_AMX_SIDE +
-                    CNN_AMX_CHUNK * CNN_AMX_SIDE;
+                    chunk * CNN_AMX_SIDE;
 }
 
 /* A chunk of K of a block of c. */
@@ -285,15 +297,15 @@ static void CNN_FN(amx_block)(const cnn_matmul *p, const cnn_matmul_plan *plan,
     const int parts = plan->parts;
     float *const packed_b = scratch, *const packed_a = packed_b + plan->packed_b;
     CNN_FN(amx_chunk) t = {.job = {.c_row = p->c_row}};
-    t.product = packed_a + CNN_AMX_GROUP * CNN_FN(amx_size)(
-                               p->k < CNN_AMX_CHUNK ? p->k : CNN_AMX_CHUNK, parts);
+    const int64_t chunk = CNN_FN(amx_length)(p->k), longest = p->k < chunk ? p->k : chunk;
+    t.product = packed_a + CNN_AMX_GROUP * CNN_FN(amx_size)(longest, parts);
     t.floats = t.product + side * side;
     _tile_loadconfig(&CNN_FN(amx_config));
     for (int64_t nb = n0; nb < n1; nb += plan->block_cols) {
         const int64_t cols = n1 - nb < plan->block_cols ? n1 - nb : plan->block_cols;
-        for (int64_t k0 = 0; k0 < p->k; k0 += CNN_AMX_CHUNK) {
+        for (int64_t k0 = 0; k0 < p->k; k0 += chunk) {
             const int64_t left = p->k - k0;
-            const int64_t steps = left < CNN_AMX_CHUNK ? left : CNN_AMX_CHUNK;
+            const int64_t steps = left < chunk ? left : chunk;
             const int last = steps == left;
             const float *b = p->b + k0 * p->b_row + nb * p->b_col;
             t.size = CNN_FN(amx_size)(steps, parts);
@@ -304,7 +316,7 @@ static void CNN_FN(amx_block)(const cnn_matmul *p, const cnn_matmul_plan *plan,
                 CNN_FN(add_rows)(left < CNN_MATMUL_CHUNK ? left : CNN_MATMUL_CHUNK, cols,
                                  b, p->b_row, k0 == 0, p->sums + nb);
             if (p->packed) {
-                b = p->b + CNN_FN(amx_chunk_at)(plan, k0) + nb / side * t.size;
+                b = p->b + CNN_FN(amx_chunk_at)(p, plan, k0) + nb / side * t.size;
             } else {
                 CNN_FN(amx_pack_b)(parts, cols, steps, b, p->b_row, p->b_col, packed_b);
                 b = packed_b;
