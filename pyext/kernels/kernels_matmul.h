@@ -64,6 +64,7 @@ typedef struct {
     int pack_a, pack_b;   /* copy the operand into tile order first */
     int panels;           /* B lies in panels, packed here or before */
     int dots;             /* one row, B contiguous along K */
+    int stream;           /* one row, a wide B read along its rows */
     int keep_b;           /* a few rows of A are read to their end, chunk by chunk */
     int64_t block_cols;   /* columns of B per pass over A */
     int64_t packed_b;     /* floats of packed B at a time */

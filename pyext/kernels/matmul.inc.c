@@ -120,6 +120,8 @@ static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) 
     plan->panel = vectors * CNN_VLEN;
     const int large = m > 2 * CNN_MATMUL_ROWS && n > CNN_MATMUL_PACK_SIZE / m;
     plan->dots = !p->packed && !p->sums && m == 1 && p->b_row == 1 && p->b_col != 1;
+    plan->stream = !p->packed && !p->sums && m == 1 && p->b_col == 1 &&
+                   n > plan->panel && k > CNN_STREAM_SIZE / n;
     plan->pack_b = !p->packed && (large || p->b_col != 1);
     plan->panels = p->packed || plan->pack_b;
     /* With few rows a packed panel is used up at once: let it stay in L1. */
@@ -145,7 +147,7 @@ static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) 
     plan->pays =
         n > 1 && m <= 1024 && (p->b_col != 1 || plan->all_cols > plan->panel);
     plan->packed_b = plan->pack_b ? plan->block_cols * (plan->keep_b ? k : steps) : 0;
-    plan->scratch = plan->packed_b;
+    plan->scratch = plan->stream ? CNN_STREAM_COLS : plan->packed_b;
     if (plan->pack_a)
         plan->scratch += CNN_MATMUL_GROUP * CNN_MATMUL_ROWS * steps;
     plan->panels_size = k * plan->all_cols;
@@ -184,7 +186,7 @@ CNN_INLINE int CNN_FN(chunks_at_once)(int64_t chains, int64_t left) {
  * a vector. */
 static int64_t CNN_FN(dots_f32)(const cnn_matmul *p, int64_t m, int64_t n0, int64_t n1) {
     CNN_FN(tile_job) job = {.a_col = p->a_col};
-    /* columns of B that fall into the same few sets of L1: as few side by side as can be */
+    /* columns of B that fall into the same few sets of L1: few of them side by side */
     const int collide = p->b_col % 512 == 0;
     while (n1 - n0 >= CNN_VLEN) {
         const int wide = n1 - n0 >= 4 * CNN_VLEN && !(collide && p->k >= 512);
@@ -213,6 +215,41 @@ static int64_t CNN_FN(dots_f32)(const cnn_matmul *p, int64_t m, int64_t n0, int6
         /* the last vector overlaps the one before */
         if (n0 < n1 && n1 - n0 < CNN_VLEN)
             n0 = n1 - CNN_VLEN;
+    }
+    return n0;
+}
+
+/* Row m of c, columns [n0, n1) as far as whole vectors go, from rows of B as they lie: a
+ * panel of a wide B would be short pieces of many pages. Returns the next column. */
+static int64_t CNN_FN(stream_f32)(const cnn_matmul *p, int64_t m, int64_t n0, int64_t n1,
+                                  float *sums) {
+    CNN_FN(tile_job) job = {.chunks = 1};
+    while (n1 - n0 >= CNN_VLEN) {
+        const int64_t whole = (n1 - n0) / CNN_VLEN * CNN_VLEN;
+        const int64_t cols = whole < CNN_STREAM_COLS ? whole : CNN_STREAM_COLS;
+        for (int64_t k0 = 0; k0 < p->k; k0 += CNN_MATMUL_CHUNK) {
+            const int64_t left = p->k - k0;
+            const int64_t steps = left < CNN_MATMUL_CHUNK ? left : CNN_MATMUL_CHUNK;
+            const float *a = p->a + m * p->a_row + k0 * p->a_col;
+            const float *b = p->b + k0 * p->b_row + n0;
+            int64_t k = 0;
+            for (; k + CNN_STREAM_STEPS <= steps; k += CNN_STREAM_STEPS)
+                CNN_FN(add_scaled)(CNN_STREAM_STEPS, k == 0, a + k * p->a_col, p->a_col,
+                                   b + k * p->b_row, p->b_row, cols, sums);
+            for (; k < steps; k++)
+                CNN_FN(add_scaled)(1, k == 0, a + k * p->a_col, p->a_col,
+                                   b + k * p->b_row, p->b_row, cols, sums);
+            const int last = steps == left;
+            CNN_FN(set_epilogue)(&job, p, k0 == 0, last);
+            for (int64_t j = 0; j < cols; j += CNN_VLEN) {
+                v_f32 acc[1][16] = {{v_load(sums + j)}};
+                const float *bias =
+                    last && p->bias ? p->bias + (n0 + j) * p->bias_col : NULL;
+                CNN_FN(finish)(1, 1, 1, 0, &job, acc, bias,
+                               p->c + m * p->c_row + n0 + j, CNN_VLEN);
+            }
+        }
+        n0 += cols;
     }
     return n0;
 }
@@ -284,7 +321,8 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
     const int64_t group = plan->keep_b ? CNN_MATMUL_GROUP : count;
     float *const packed_b = scratch;
     float *const packed_a = packed_b + plan->packed_b;
-    CNN_FN(tile_job) job = {.c_row = p->c_row};
+    CNN_FN(tile_job) job; /* filled where it is used: clearing it takes 40 cycles */
+    job.c_row = p->c_row;
     /* 1: after a group of tiles, 2: after all of them, few as they are */
     int epilogue = 0;
     if (CNN_FN(has_epilogue)(p))
@@ -292,6 +330,8 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
     int64_t begin = n0;
     if (plan->dots)
         begin = CNN_FN(dots_f32)(p, m0, n0, n1);
+    else if (plan->stream)
+        begin = CNN_FN(stream_f32)(p, m0, n0, n1, scratch);
     for (int64_t nb = begin; nb < n1; nb += plan->block_cols) {
         const int64_t cols = n1 - nb < plan->block_cols ? n1 - nb : plan->block_cols;
         for (int64_t t0 = 0, i0 = m0; t0 < count; t0 += group) {
@@ -302,7 +342,8 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                 const int64_t steps = left < CNN_MATMUL_CHUNK ? left : CNN_MATMUL_CHUNK;
                 job.steps = steps;
                 job.chunks = 1;
-                if (cols <= panel && !plan->pack_a && !plan->pack_b && !p->sums)
+                if (left >= 2 * CNN_MATMUL_CHUNK && cols <= panel && !plan->pack_a &&
+                    !plan->pack_b && !p->sums)
                     job.chunks = CNN_FN(chunks_at_once)(
                         CNN_FN(tile_height)(tiles, 0) *
                             ((cols + CNN_VLEN - 1) / CNN_VLEN),

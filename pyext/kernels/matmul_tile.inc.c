@@ -241,3 +241,28 @@ CNN_INLINE void CNN_FN(dots)(const int vectors, const int chunks,
     }
     CNN_FN(finish)(1, vectors, chunks, 0, job, acc, bias, c, CNN_VLEN);
 }
+
+/* Rows of B that a row of A takes at a time: more streams are slower to come in; the
+ * columns whose sums take half of L1; the elements of B above which it does not lie in L1
+ * and its order matters more than loads and stores of sums. */
+#define CNN_STREAM_STEPS 4
+#define CNN_STREAM_SIZE 8192
+#define CNN_STREAM_COLS 4096
+
+/* sums (cols) + `steps` of one row of A times as many rows of B; cols is a multiple of
+ * the vector. The sums start at 0 if `first`. */
+CNN_INLINE void CNN_FN(add_scaled)(const int steps, int first, const float *a,
+                                   int64_t a_col, const float *b, int64_t b_row,
+                                   int64_t cols, float *sums) {
+    v_f32 av[CNN_STREAM_STEPS];
+    CNN_UNROLL(16)
+    for (int i = 0; i < steps; i++)
+        av[i] = v_set(a[i * a_col]);
+    for (int64_t j = 0; j < cols; j += CNN_VLEN) {
+        v_f32 sum = first ? (v_f32){0} : v_load(sums + j);
+        CNN_UNROLL(16)
+        for (int i = 0; i < steps; i++)
+            sum = v_fma(av[i], v_load(b + i * b_row + j), sum);
+        v_store(sums + j, sum);
+    }
+}

@@ -124,7 +124,7 @@ def contract(a: np.ndarray, b: np.ndarray, fused: bool) -> np.float32:
     return total
 
 
-@pytest.mark.parametrize("k", [1, 2, 256, 257, 600])
+@pytest.mark.parametrize("k", [1, 2, 256, 257, 600, 1100])
 def test_element_is_the_documented_chain(native: ModuleType, isa: str, k: int) -> None:
     a, b = operands(2, 2, k)
     result = native.matmul(a, b)
@@ -145,6 +145,9 @@ SHAPES = (
     (1, 900, 784),
     (900, 1, 784),
     (70, 1, 512),
+    (1, 21, 1900),
+    (3, 9, 1100),
+    (12, 1, 2000),
 )
 
 
