@@ -24,6 +24,14 @@
         }                                                                            \
     }
 
+/* before a function of long formulas: gcc is to mix the instructions of several vectors,
+ * not to compute one vector after the other; loops of short ones get slower by it */
+#if defined(__GNUC__) && !defined(__clang__)
+#define CNN_MIXED __attribute__((optimize("schedule-insns", "sched-pressure")))
+#else
+#define CNN_MIXED
+#endif
+
 /* y[i ...] = value, which sees i and k as above, four vectors at a time: a formula of many
  * instructions waits for itself, and another vector's can run meanwhile. */
 #define CNN_FOR_VALUES(n, y, value)                                                  \
@@ -84,7 +92,7 @@
 /* unary: a formula in x; CNN_LIGHT_...: of few instructions */
 #define CNN_MAP(name, ...)                                                           \
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 x) { return __VA_ARGS__; }               \
-    static void CNN_FN(name)(int64_t n, const float *x, float *y) {                  \
+    CNN_MIXED static void CNN_FN(name)(int64_t n, const float *x, float *y) {        \
         CNN_FOR_VALUES(n, y, CNN_CAT(name, v)(v_load_n(x + i, k)))                   \
     }
 #define CNN_LIGHT_MAP(name, ...)                                                     \
@@ -102,7 +110,8 @@
     }
 #define CNN_MAP_P(name, ...)                                                         \
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 x, v_f32 p) { return __VA_ARGS__; }      \
-    static void CNN_FN(name)(int64_t n, const float *x, float p, float *y) {         \
+    CNN_MIXED static void CNN_FN(name)(int64_t n, const float *x, float p,           \
+                                       float *y) {                                   \
         const v_f32 vp = v_set(p);                                                   \
         CNN_FOR_VALUES(n, y, CNN_CAT(name, v)(v_load_n(x + i, k), vp))               \
     }
@@ -110,7 +119,8 @@
 /* grad: a formula in the cotangent ct and the saved s */
 #define CNN_MAP_GRAD(name, ...)                                                      \
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 ct, v_f32 s) { return __VA_ARGS__; }     \
-    static void CNN_FN(name)(int64_t n, const float *ct, const float *s, float *g) { \
+    CNN_MIXED static void CNN_FN(name)(int64_t n, const float *ct, const float *s,   \
+                                       float *g) {                                   \
         CNN_FOR_VALUES(n, g,                                                         \
                        CNN_CAT(name, v)(v_load_n(ct + i, k), v_load_n(s + i, k)))    \
     }
@@ -228,7 +238,8 @@ static void CNN_FN(spread)(int64_t rows, int64_t cols, const float *x, int64_t x
 /* loss: a formula in the target t and the output o; loss_grad: and the cotangent ct */
 #define CNN_MAP_LOSS(name, ...)                                                      \
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 t, v_f32 o) { return __VA_ARGS__; }      \
-    static void CNN_FN(name)(int64_t n, const float *t, const float *o, float *y) {  \
+    CNN_MIXED static void CNN_FN(name)(int64_t n, const float *t, const float *o,    \
+                                       float *y) {                                   \
         CNN_FOR_VALUES(n, y,                                                         \
                        CNN_CAT(name, v)(v_load_n(t + i, k), v_load_n(o + i, k)))     \
     }
@@ -236,8 +247,8 @@ static void CNN_FN(spread)(int64_t rows, int64_t cols, const float *x, int64_t x
     CNN_INLINE v_f32 CNN_CAT(name, v)(v_f32 ct, v_f32 t, v_f32 o) {                  \
         return __VA_ARGS__;                                                          \
     }                                                                                \
-    static void CNN_FN(name)(int64_t n, const float *ct, const float *t,             \
-                             const float *o, float *g) {                             \
+    CNN_MIXED static void CNN_FN(name)(int64_t n, const float *ct, const float *t,   \
+                                       const float *o, float *g) {                   \
         CNN_FOR_VALUES(n, g,                                                         \
                        CNN_CAT(name, v)(v_load_n(ct + i, k), v_load_n(t + i, k),     \
                                         v_load_n(o + i, k)))                         \

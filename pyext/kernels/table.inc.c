@@ -1,9 +1,4 @@
 /* Every kernel family, compiled for one instruction set, and their table. */
-#if defined(__GNUC__) && !defined(__clang__)
-/* long formulas on several vectors: not one vector after the other */
-#pragma GCC optimize("schedule-insns", "sched-pressure")
-#endif
-
 #include "kernels.h"
 #include "simd.h"
 #include "vmath.h"
