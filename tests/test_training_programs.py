@@ -317,6 +317,15 @@ def test_data_of_any_layout_is_copied_once(layout, monkeypatch):
     assert np.array_equal(x, X)  # the caller's array is as it was
 
 
+@pytest.fixture
+def interruptible():
+    """Let SIGINT raise, also in a process that was started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_whole_steps_and_a_usable_model():
     model = keras.Sequential([layers.Input((12,)), layers.Dense(64), layers.Dense(2)])
     model.compile("adam", "mse")
