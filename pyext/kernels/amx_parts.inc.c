@@ -80,122 +80,93 @@ CNN_INLINE int CNN_FN(amx_fit)(const CNN_FN(amx_side) * a, const CNN_FN(amx_side
            (double)a->high * b->high <= 0x1p115;
 }
 
-/* `rows` (1 to SIDE) rows of A from a, `steps` of a chunk. */
-CNN_INLINE void CNN_FN(amx_cut_rows)(const int parts, int64_t rows, int64_t steps,
-                                     const float *a, int64_t a_row, int64_t a_col,
-                                     CNN_FN(amx_side) * side) {
+/* `count` (1 to SIDE) lines of x, rows of A or columns of B, `steps` of a chunk: element
+ * (line, k) lies at x[i * line + k * step]. A tile of A has a row for each line, one of B a
+ * row for each pair of steps. */
+CNN_INLINE void CNN_FN(amx_cut_side)(const int of_a, const int parts, int64_t count,
+                                     int64_t steps, const float *x, int64_t line,
+                                     int64_t step, CNN_FN(amx_side) * side) {
+    const int64_t row = of_a ? line : step, col = of_a ? step : line;
+    const int height = of_a ? 16 : 32, width = of_a ? 32 : 16;
     uint32_t *const words = (uint32_t *)(side + 1);
     uint32_t lines[CNN_AMX_SIDE];
     CNN_FN(amx_range) range;
     range.denormal = (v_u32){0};
-    for (int half = 0; half < 2 && 16 * half < rows; half++) {
-        const int64_t height = rows - 16 * half < 16 ? rows - 16 * half : 16;
-        for (int i = 0; i < 16; i++)
+    for (int half = 0; half < 2 && 16 * half < count; half++) {
+        const int64_t some = count - 16 * half < 16 ? count - 16 * half : 16;
+        for (int i = 0; i < (of_a ? 16 : 1); i++)
             range.high[i] = (v_u32){0};
         for (int64_t k = 0; k < steps; k += 32) {
-            const int64_t width = steps - k < 32 ? steps - k : 32;
-            const float *from = a + 16 * half * a_row + k * a_col;
-            int64_t from_row = a_row;
+            const int64_t depth = steps - k < 32 ? steps - k : 32;
+            const int64_t rows = of_a ? some : depth, cols = of_a ? depth : some;
+            const int whole = rows == height && cols == width;
+            const float *from = x + 16 * half * line + k * step;
+            int64_t from_row = row;
             float block[16 * 32];
-            if (a_col != 1 || width < 32 || height < 16) {
-                if (width < 32 || height < 16)
+            if (col != 1 || !whole) {
+                if (!whole)
                     memset(block, 0, sizeof block);
-                CNN_FN(pack_strided)(width, height, from, a_col, a_row, block, 32);
+                CNN_FN(pack_strided)(cols, rows, from, col, row, block, width);
                 from = block;
-                from_row = 32;
+                from_row = width;
             }
             uint32_t *to = words + k / 32 * parts * CNN_AMX_PART + half * CNN_AMX_TILE;
-            for (int i = 0; i < 16; i++, from += from_row, to += 16) {
-                const v_f32 x = v_load(from), y = v_load(from + 16);
-                CNN_FN(amx_look)(&range, i, x);
-                CNN_FN(amx_look)(&range, i, y);
-                CNN_FN(amx_cut)(
-                    __builtin_shufflevector(x, y, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20,
-                                            22, 24, 26, 28, 30),
-                    __builtin_shufflevector(x, y, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21,
-                                            23, 25, 27, 29, 31),
-                    parts, to);
+            for (int i = 0; i < 16; i++, to += 16) {
+                const v_f32 u = v_load(from), w = v_load(from + (of_a ? 16 : from_row));
+                CNN_FN(amx_look)(&range, of_a ? i : 0, u);
+                CNN_FN(amx_look)(&range, of_a ? i : 0, w);
+                if (of_a)
+                    CNN_FN(amx_cut)(
+                        __builtin_shufflevector(u, w, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18,
+                                                20, 22, 24, 26, 28, 30),
+                        __builtin_shufflevector(u, w, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19,
+                                                21, 23, 25, 27, 29, 31),
+                        parts, to);
+                else
+                    CNN_FN(amx_cut)(u, w, parts, to);
+                from += of_a ? from_row : 2 * from_row;
             }
         }
-        for (int i = 0; i < 16; i++) {
+        if (!of_a)
+            memcpy(lines + 16 * half, &range.high[0], sizeof range.high[0]);
+        for (int i = 0; of_a && i < 16; i++) {
             uint32_t high = 0;
             for (int j = 0; j < CNN_VLEN; j++)
                 high = range.high[i][j] > high ? range.high[i][j] : high;
             lines[16 * half + i] = high;
         }
     }
-    CNN_FN(amx_judge)(side, lines, rows > 16 ? 32 : 16, &range);
-}
-
-/* `cols` (1 to SIDE) columns of B from b. */
-CNN_INLINE void CNN_FN(amx_cut_cols)(const int parts, int64_t cols, int64_t steps,
-                                     const float *b, int64_t b_row, int64_t b_col,
-                                     CNN_FN(amx_side) * side) {
-    uint32_t *const words = (uint32_t *)(side + 1);
-    uint32_t lines[CNN_AMX_SIDE];
-    CNN_FN(amx_range) range;
-    range.denormal = (v_u32){0};
-    for (int half = 0; half < 2 && 16 * half < cols; half++) {
-        const int64_t width = cols - 16 * half < 16 ? cols - 16 * half : 16;
-        range.high[0] = (v_u32){0};
-        for (int64_t k = 0; k < steps; k += 32) {
-            const int64_t height = steps - k < 32 ? steps - k : 32;
-            const float *from = b + 16 * half * b_col + k * b_row;
-            int64_t from_row = b_row;
-            float block[32 * 16];
-            if (b_col != 1 || width < 16 || height < 32) {
-                if (width < 16 || height < 32)
-                    memset(block, 0, sizeof block);
-                CNN_FN(pack_strided)(width, height, from, b_col, b_row, block, 16);
-                from = block;
-                from_row = 16;
-            }
-            uint32_t *to = words + k / 32 * parts * CNN_AMX_PART + half * CNN_AMX_TILE;
-            for (int i = 0; i < 16; i++, from += 2 * from_row, to += 16) {
-                const v_f32 x = v_load(from), y = v_load(from + from_row);
-                CNN_FN(amx_look)(&range, 0, x);
-                CNN_FN(amx_look)(&range, 0, y);
-                CNN_FN(amx_cut)(x, y, parts, to);
-            }
-        }
-        memcpy(lines + 16 * half, &range.high[0], sizeof range.high[0]);
-    }
-    CNN_FN(amx_judge)(side, lines, cols > 16 ? 32 : 16, &range);
-    if (!side->fits) {
+    CNN_FN(amx_judge)(side, lines, count > 16 ? 32 : 16, &range);
+    if (!of_a && !side->fits) {
         float *floats = (float *)(side + 1);
         memset(floats, 0, steps * CNN_AMX_SIDE * sizeof(float));
-        CNN_FN(pack_strided)(cols, steps, b, b_col, b_row, floats, CNN_AMX_SIDE);
+        CNN_FN(pack_strided)(count, steps, x, line, step, floats, CNN_AMX_SIDE);
+    }
+}
+
+/* Any number of lines, one amx_side after the other. */
+CNN_INLINE void CNN_FN(amx_cut_sides)(const int of_a, int parts, int64_t count,
+                                      int64_t steps, const float *x, int64_t line,
+                                      int64_t step, float *to) {
+    for (int64_t i = 0; i < count; i += CNN_AMX_SIDE, x += CNN_AMX_SIDE * line) {
+        const int64_t some = count - i < CNN_AMX_SIDE ? count - i : CNN_AMX_SIDE;
+        CNN_FN(amx_side) *side = (CNN_FN(amx_side) *)to;
+        if (parts == 3)
+            CNN_FN(amx_cut_side)(of_a, 3, some, steps, x, line, step, side);
+        else if (parts == 2)
+            CNN_FN(amx_cut_side)(of_a, 2, some, steps, x, line, step, side);
+        else
+            CNN_FN(amx_cut_side)(of_a, 1, some, steps, x, line, step, side);
+        to += CNN_FN(amx_size)(steps, parts);
     }
 }
 
 static void CNN_FN(amx_pack_a)(int parts, int64_t rows, int64_t steps, const float *a,
                                int64_t a_row, int64_t a_col, float *to) {
-    for (int64_t i = 0; i < rows; i += CNN_AMX_SIDE) {
-        const int64_t part = rows - i < CNN_AMX_SIDE ? rows - i : CNN_AMX_SIDE;
-        CNN_FN(amx_side) *side = (CNN_FN(amx_side) *)to;
-        const float *from = a + i * a_row;
-        if (parts == 3)
-            CNN_FN(amx_cut_rows)(3, part, steps, from, a_row, a_col, side);
-        else if (parts == 2)
-            CNN_FN(amx_cut_rows)(2, part, steps, from, a_row, a_col, side);
-        else
-            CNN_FN(amx_cut_rows)(1, part, steps, from, a_row, a_col, side);
-        to += CNN_FN(amx_size)(steps, parts);
-    }
+    CNN_FN(amx_cut_sides)(1, parts, rows, steps, a, a_row, a_col, to);
 }
 
 static void CNN_FN(amx_pack_b)(int parts, int64_t cols, int64_t steps, const float *b,
                                int64_t b_row, int64_t b_col, float *to) {
-    for (int64_t j = 0; j < cols; j += CNN_AMX_SIDE) {
-        const int64_t part = cols - j < CNN_AMX_SIDE ? cols - j : CNN_AMX_SIDE;
-        CNN_FN(amx_side) *side = (CNN_FN(amx_side) *)to;
-        const float *from = b + j * b_col;
-        if (parts == 3)
-            CNN_FN(amx_cut_cols)(3, part, steps, from, b_row, b_col, side);
-        else if (parts == 2)
-            CNN_FN(amx_cut_cols)(2, part, steps, from, b_row, b_col, side);
-        else
-            CNN_FN(amx_cut_cols)(1, part, steps, from, b_row, b_col, side);
-        to += CNN_FN(amx_size)(steps, parts);
-    }
+    CNN_FN(amx_cut_sides)(0, parts, cols, steps, b, b_col, b_row, to);
 }
