@@ -366,9 +366,12 @@ cdef object _product(a, b, bias, bint swap_a, bint swap_b, const epilogue *after
     if ndim > 2 and nb == 2 and not swap_a:
         # One matrix for a whole stack: one taller product, whatever the strides, as in
         # a program; for the number of rows decides whether tile units are used.
-        x = _contiguous(x)
+        if t.ndim > 1 or (t.ndim == 1 and p.m > 1 and t.a_step[0] != p.a_row * p.m):
+            x = _contiguous(x)  # no one stride leads from row to row
+            p.a_row = p.k
+        elif t.ndim == 1 and p.m == 1:
+            p.a_row = t.a_step[0]
         p.m = cnp.PyArray_SIZE(c) // p.n
-        p.a_row = p.k
         t.ndim = 0
     p.a = _data(x)
     p.b = _data(y)
