@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+from small_models import wide
 
 import cnn_core as keras
 from cnn_core import backend, layers, ops
@@ -25,19 +26,6 @@ Y = RNG.normal(size=(64, 7)).astype("float32")
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(6)
-
-
-def wide():
-    model = keras.Sequential(
-        [
-            layers.Input((40,)),
-            layers.Dense(300, activation="tanh"),
-            layers.Dense(200, activation="relu"),
-            layers.Dense(7),
-        ]
-    )
-    model.compile(keras.optimizers.SGD(0.05), "mse")
-    return model
 
 
 def expected(model, x):

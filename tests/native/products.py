@@ -7,6 +7,24 @@ from typing import Any
 
 import numpy as np
 
+# what each activation of a product is by itself
+ACTIVATIONS = {
+    "linear": lambda n, x: x,
+    "relu": lambda n, x: n.relu(x),
+    "leaky_relu": lambda n, x: n.leaky_relu(x),
+    "elu": lambda n, x: n.elu(x),
+    "selu": lambda n, x: n.selu(x),
+    "gelu": lambda n, x: n.gelu(x, approximate=False),
+    "gelu_tanh": lambda n, x: n.gelu(x),
+    "silu": lambda n, x: n.silu(x),
+    "sigmoid": lambda n, x: n.sigmoid(x),
+    "hard_sigmoid": lambda n, x: n.hard_sigmoid(x),
+    "tanh": lambda n, x: n.tanh(x),
+    "softplus": lambda n, x: n.softplus(x),
+    "softsign": lambda n, x: n.softsign(x),
+    "exponential": lambda n, x: n.exp(x),
+}
+
 
 def make(*shape: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng([seed, *shape])

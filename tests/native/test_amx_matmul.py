@@ -15,7 +15,14 @@ from types import ModuleType
 import numpy as np
 import pytest
 from contract import LAYOUTS, THREADS, Layout, assert_same_bits
-from products import equal_bits, make, operands, packed_product, run_program
+from products import (
+    ACTIVATIONS,
+    equal_bits,
+    make,
+    operands,
+    packed_product,
+    run_program,
+)
 
 import cnn_core as keras
 from cnn_core import config, layers
@@ -364,20 +371,8 @@ def test_portable_bits_are_those_of_all_machines(native: ModuleType) -> None:
 
 # ---- gradients and what follows a product --------------------------------------------
 
-EPILOGUES = {
-    "relu": lambda n, x: n.relu(x),
-    "leaky_relu": lambda n, x: n.leaky_relu(x),
-    "gelu": lambda n, x: n.gelu(x, approximate=False),
-    "gelu_tanh": lambda n, x: n.gelu(x),
-    "silu": lambda n, x: n.silu(x),
-    "sigmoid": lambda n, x: n.sigmoid(x),
-    "tanh": lambda n, x: n.tanh(x),
-    "softplus": lambda n, x: n.softplus(x),
-    "exponential": lambda n, x: n.exp(x),
-}
 
-
-@pytest.mark.parametrize("activation", EPILOGUES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_fused_equals_unfused(native: ModuleType, activation: str) -> None:
     for parts, (m, n, k) in itertools.product((1, 3), (SHAPES[1], SHAPES[8])):
         native.set_matmul_parts(parts)
@@ -386,7 +381,7 @@ def test_fused_equals_unfused(native: ModuleType, activation: str) -> None:
             plain = native.matmul(a, b)
             if bias is not None:
                 plain = native.bias_add(plain, bias)
-            want = EPILOGUES[activation](native, plain)
+            want = ACTIVATIONS[activation](native, plain)
             assert equal_bits(native.matmul(a, b, bias, activation=activation), want)
 
 

@@ -19,9 +19,9 @@ from contract import (
     transposed,
 )
 from emulated import ACTIVATIONS, Emulated
+from products import ACTIVATIONS as UNFUSED
 from products import equal_bits, make
 from test_matmul_gradients import GRADIENTS
-from test_matmul_kernels import ACTIVATIONS as UNFUSED
 
 EPS = float(np.finfo(np.float32).eps)
 # Error of one product of two numbers, cut into so many parts of 8 bits.

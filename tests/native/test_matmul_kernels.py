@@ -14,29 +14,13 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from products import equal_bits, make, operands
+from products import ACTIVATIONS, equal_bits, make, operands
 
 from cnn_core.backend import reference
 
 EPS = float(np.finfo(np.float32).eps)
 CHUNK = 256  # of K, the constant of the numeric contract
 TRANSPOSES = list(itertools.product((False, True), repeat=2))
-ACTIVATIONS = {
-    "linear": lambda n, x: x,
-    "relu": lambda n, x: n.relu(x),
-    "leaky_relu": lambda n, x: n.leaky_relu(x),
-    "elu": lambda n, x: n.elu(x),
-    "selu": lambda n, x: n.selu(x),
-    "gelu": lambda n, x: n.gelu(x, approximate=False),
-    "gelu_tanh": lambda n, x: n.gelu(x),
-    "silu": lambda n, x: n.silu(x),
-    "sigmoid": lambda n, x: n.sigmoid(x),
-    "hard_sigmoid": lambda n, x: n.hard_sigmoid(x),
-    "tanh": lambda n, x: n.tanh(x),
-    "softplus": lambda n, x: n.softplus(x),
-    "softsign": lambda n, x: n.softsign(x),
-    "exponential": lambda n, x: n.exp(x),
-}
 # Around the register tiles (4, 6, 14 rows; 8, 16, 32, 64 columns) and twice them.
 ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15, 28, 29)
 COLUMNS = (1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
