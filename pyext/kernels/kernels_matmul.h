@@ -65,6 +65,8 @@ typedef struct {
     int panels;           /* B lies in panels, packed here or before */
     int dots;             /* one row, B contiguous along K */
     int stream;           /* one row, a wide B read along its rows */
+    int copying;          /* B in panels is written by the first row of tiles */
+    int group;            /* rows of tiles that a panel meets in turn */
     int keep_b;           /* a few rows of A are read to their end, chunk by chunk */
     int64_t block_cols;   /* columns of B per pass over A */
     int64_t packed_b;     /* floats of packed B at a time */

@@ -10,21 +10,28 @@
  *   avx2     16 registers:  6 x 2 (12 + 2 + 1)
  *   neon     32 registers:  5 x 4 (20 + 4 + 5)
  *   baseline 16 registers:  4 x 2 (8 + 2 + 2, a product needs its own register)
- * A panel of B (256 steps) lies in L1 while it meets GROUP rows of tiles, whose part of A
- * (48 rows: 48 KiB) lies in L2. So a block of BLOCK_COLS columns of B is read from L2 or
- * L3 once per group, and A once per block: the wider the block, the less often.
+ * A panel of B (256 steps) lies in L1 while it meets GROUP rows of tiles, whose part of
+ * A lies in L2: 48 rows (48 KiB) of an A in place, 192 of a packed one, whose rows do not
+ * evict each other. So a block of BLOCK_COLS columns of B is read from L2 or L3 once per
+ * group, and A once per block: the wider the block, the less often.
  *   avx512   768 columns: 768 KiB of 2 MiB of L2
- *   others   512 columns: 512 KiB, partly in L3; with 1024, a tall A in place is slower
+ *   others   512 columns: 512 KiB, partly in L3; 1024 pay for an A that is packed
  * A product of more than PACK_SIZE rows * columns packs B. In place, B costs no copy, but
- * the rows of a wide B fall into the same few sets of L1, once per row of tiles.
+ * the rows of a wide B fall into the same few sets of L1, once per row of tiles, above
+ * all where they lie a multiple of COLLIDE apart. Up to FEW_ROWS rows use a panel up at
+ * once: it never leaves L1.
  */
 #define CNN_MATMUL_GROUP 8
+#define CNN_MATMUL_PACKED_GROUP 32
+#define CNN_MATMUL_FEW_ROWS 64
+#define CNN_MATMUL_COLLIDE 512
 #if CNN_VLEN == 16
 #define CNN_MATMUL_ROWS 14
 #define CNN_MATMUL_VECTORS 2
 #define CNN_MATMUL_WIDE_ROWS 6
 #define CNN_MATMUL_WIDE_VECTORS 4
 #define CNN_MATMUL_BLOCK_COLS 768
+#define CNN_MATMUL_PACKED_COLS 768
 #define CNN_MATMUL_PACK_SIZE 32768
 #define CNN_TILES(T)                                                                 \
     T(1, 1) T(1, 2) T(1, 4) T(1, 8) T(1, 16)                                         \
@@ -57,6 +64,9 @@
 #if !defined(CNN_MATMUL_PACK_SIZE)
 #define CNN_MATMUL_PACK_SIZE 16384
 #endif
+#if !defined(CNN_MATMUL_PACKED_COLS) /* of a block where A is packed */
+#define CNN_MATMUL_PACKED_COLS 1024
+#endif
 #if !defined(CNN_MATMUL_WIDE_ROWS)
 #define CNN_MATMUL_WIDE_ROWS CNN_MATMUL_ROWS
 #define CNN_MATMUL_WIDE_VECTORS CNN_MATMUL_VECTORS
@@ -70,14 +80,16 @@ typedef void CNN_FN(tile_fn)(const CNN_FN(tile_job) * job, const float *a, const
 
 #define CNN_TILE_CALL(R, V, CHUNKS)                                                  \
     (part >= CNN_VLEN                                                                \
-         ? CNN_FN(tile)(R, V, CHUNKS, 0, job, a, b, bias, c, CNN_VLEN)               \
-         : CNN_FN(tile)(R, V, CHUNKS, 1, job, a, b, bias, c, part))
+         ? CNN_FN(tile)(R, V, CHUNKS, 0, 0, job, a, b, bias, c, CNN_VLEN)            \
+         : CNN_FN(tile)(R, V, CHUNKS, 1, 0, job, a, b, bias, c, part))
 #define CNN_TILE_FUNCTION(R, V)                                                      \
     static void CNN_FN(tile_##R##_##V)(const CNN_FN(tile_job) * job, const float *a, \
                                        const float *b, const float *bias, float *c,  \
                                        int64_t cols) {                               \
         const int64_t part = cols - (V - 1) * CNN_VLEN;                              \
-        if (R * V * 4 <= CNN_TILE_CHAINS && job->chunks == 4)                        \
+        if ((V == CNN_MATMUL_VECTORS || V == CNN_MATMUL_WIDE_VECTORS) && job->copy)  \
+            CNN_FN(tile)(R, V, 1, 0, 1, job, a, b, bias, c, CNN_VLEN);               \
+        else if (R * V * 4 <= CNN_TILE_CHAINS && job->chunks == 4)                   \
             CNN_TILE_CALL(R, V, 4);                                                  \
         else if (R * V * 2 <= CNN_TILE_CHAINS && job->chunks == 2)                   \
             CNN_TILE_CALL(R, V, 2);                                                  \
@@ -119,29 +131,38 @@ static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) 
     }
     plan->panel = vectors * CNN_VLEN;
     const int large = m > 2 * CNN_MATMUL_ROWS && n > CNN_MATMUL_PACK_SIZE / m;
+    const int collide = m > CNN_MATMUL_ROWS && k > 64 && n > plan->panel &&
+                        p->b_row % CNN_MATMUL_COLLIDE == 0;
     plan->dots = !p->packed && !p->sums && m == 1 && p->b_row == 1 && p->b_col != 1;
     plan->stream = !p->packed && !p->sums && m == 1 && p->b_col == 1 &&
                    n > plan->panel && k > CNN_STREAM_SIZE / n;
-    plan->pack_b = !p->packed && (large || p->b_col != 1);
+    plan->pack_b = !p->packed && (large || collide || p->b_col != 1);
     plan->panels = p->packed || plan->pack_b;
-    /* With few rows a packed panel is used up at once: let it stay in L1. */
-    plan->block_cols = plan->panel;
-    if (plan->panels && m > 2 * CNN_MATMUL_ROWS)
-        plan->block_cols = CNN_MATMUL_BLOCK_COLS / plan->panel * plan->panel;
     /* Rows of A are read in place, as long as they are not so many, and so far apart,
      * that they evict each other. A column of A is a new line, maybe a new page, at
      * every step. */
     const int by_column = k > 64 && (n > 4 * plan->panel || p->a_col >= 2048);
-    const int by_row = CNN_MATMUL_ROWS > 8 && n > 256 && k > 1024;
+    const int by_row = CNN_MATMUL_ROWS > 8 ? n > 256 && k > 1024
+                                           : n >= 2048 && m > CNN_MATMUL_FEW_ROWS;
     plan->pack_a = large && (p->a_col == 1 ? by_row : by_column);
+    plan->group = plan->pack_a ? CNN_MATMUL_PACKED_GROUP : CNN_MATMUL_GROUP;
+    plan->block_cols = plan->panel;
+    const int few = m <= CNN_MATMUL_FEW_ROWS && !plan->pack_a;
+    if (plan->panels && !few)
+        plan->block_cols =
+            (plan->pack_a ? CNN_MATMUL_PACKED_COLS : CNN_MATMUL_BLOCK_COLS) /
+            plan->panel * plan->panel;
     /* A long narrow B is packed once for all chunks of K: then a few rows of A are read
      * to their end, and their part of c stays in cache from chunk to chunk. */
     plan->all_cols = (n + plan->panel - 1) / plan->panel * plan->panel;
     plan->keep_b =
-        plan->panels && k > CNN_MATMUL_CHUNK &&
+        plan->panels && !few && k > CNN_MATMUL_CHUNK &&
         plan->all_cols <= (int64_t)CNN_MATMUL_BLOCK_COLS * CNN_MATMUL_CHUNK / k;
     if (plan->keep_b)
         plan->block_cols = plan->all_cols;
+    /* Rows of B that lie far apart are better read a few at a time, to their end. */
+    plan->copying = plan->pack_b && !p->sums && p->b_col == 1 &&
+                    (few || p->b_row <= 2 * CNN_MATMUL_COLLIDE);
     /* One panel of a row-major B is as good in place; with many rows the copy is a small
      * part of the work. */
     plan->pays =
@@ -149,7 +170,7 @@ static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) 
     plan->packed_b = plan->pack_b ? plan->block_cols * (plan->keep_b ? k : steps) : 0;
     plan->scratch = plan->stream ? CNN_STREAM_COLS : plan->packed_b;
     if (plan->pack_a)
-        plan->scratch += CNN_MATMUL_GROUP * CNN_MATMUL_ROWS * steps;
+        plan->scratch += plan->group * CNN_MATMUL_ROWS * steps;
     plan->panels_size = k * plan->all_cols;
     plan->parts = 0;
 #if CNN_HAVE_AMX
@@ -271,6 +292,11 @@ CNN_INLINE int CNN_FN(tile_height)(CNN_FN(tile_rows) tiles, int64_t t) {
     return tiles.low + (t < tiles.high);
 }
 
+/* Rows of the first t tiles. */
+CNN_INLINE int64_t CNN_FN(rows_of)(CNN_FN(tile_rows) tiles, int64_t t) {
+    return tiles.low * t + (t < tiles.high ? t : tiles.high);
+}
+
 /* Tiles t0 .. t1-1 of A, the first of which starts at a: a few steps of each in turn. */
 static void CNN_FN(pack_a)(const cnn_matmul *p, CNN_FN(tile_rows) tiles, int64_t t0,
                            int64_t t1, int64_t steps, const float *a, float *packed) {
@@ -306,6 +332,31 @@ static void CNN_FN(matmul_pack_f32)(const cnn_matmul *p, const cnn_matmul_plan *
     }
 }
 
+/* Tiles t0 .. t1-1 of A, which starts at a, against one panel of B with `cols` columns of
+ * c left. If it is to be copied (job->copy), the first tile does so and the others read
+ * the copy. */
+static void CNN_FN(meet_panel)(CNN_FN(tile_job) * job, const cnn_matmul_plan *plan,
+                               CNN_FN(tile_rows) tiles, int64_t t0, int64_t t1,
+                               const float *a, int64_t a_row, const float *b,
+                               const float *bias, float *c, int64_t cols) {
+    for (int64_t t = t0; t < t1; t++) {
+        const int height = CNN_FN(tile_height)(tiles, t);
+        if (plan->pack_a)
+            job->a_col = height;
+        if (cols < plan->panel)
+            CNN_FN(last_panel)(job, height, a, b, bias, c, cols);
+        else
+            CNN_FN(tiles)[height][plan->panel / CNN_VLEN](job, a, b, bias, c, cols);
+        if (job->copy) {
+            b = job->copy;
+            job->b_row = plan->panel;
+            job->copy = NULL;
+        }
+        a += height * (plan->pack_a ? job->steps : a_row);
+        c += height * job->c_row;
+    }
+}
+
 static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan *plan,
                                      int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                                      float *scratch) {
@@ -318,11 +369,12 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
     const int64_t panel = plan->panel, rows = m1 - m0;
     const CNN_FN(tile_rows) tiles = CNN_FN(cut_rows)(rows, plan->tile_rows);
     const int64_t count = tiles.count;
-    const int64_t group = plan->keep_b ? CNN_MATMUL_GROUP : count;
+    const int64_t pass = plan->keep_b ? plan->group : count;
     float *const packed_b = scratch;
     float *const packed_a = packed_b + plan->packed_b;
     CNN_FN(tile_job) job; /* filled where it is used: clearing it takes 40 cycles */
     job.c_row = p->c_row;
+    job.copy = NULL;
     /* 1: after a group of tiles, 2: after all of them, few as they are */
     int epilogue = 0;
     if (CNN_FN(has_epilogue)(p))
@@ -334,9 +386,9 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
         begin = CNN_FN(stream_f32)(p, m0, n0, n1, scratch);
     for (int64_t nb = begin; nb < n1; nb += plan->block_cols) {
         const int64_t cols = n1 - nb < plan->block_cols ? n1 - nb : plan->block_cols;
-        for (int64_t t0 = 0, i0 = m0; t0 < count; t0 += group) {
-            const int64_t t1 = count - t0 < group ? count : t0 + group;
-            int64_t i = i0, k0 = 0;
+        for (int64_t t0 = 0; t0 < count; t0 += pass) {
+            const int64_t t1 = count - t0 < pass ? count : t0 + pass;
+            int64_t k0 = 0;
             do { /* once even for k == 0, which leaves the bias */
                 const int64_t left = p->k - k0;
                 const int64_t steps = left < CNN_MATMUL_CHUNK ? left : CNN_MATMUL_CHUNK;
@@ -349,7 +401,8 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                             ((cols + CNN_VLEN - 1) / CNN_VLEN),
                         left);
                 const int last = steps * job.chunks == left;
-                const float *b = p->b + k0 * p->b_row + nb * p->b_col;
+                const float *const in_place = p->b + k0 * p->b_row + nb * p->b_col;
+                const float *b = in_place;
                 const float *bias = last ? p->bias : NULL;
                 job.a_row = plan->pack_a ? 1 : p->a_row;
                 job.a_col = p->a_col;
@@ -364,8 +417,12 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                     float *panels = packed_b;
                     if (plan->keep_b)
                         panels += k0 * ((cols + panel - 1) / panel * panel);
-                    if (t0 == 0)
-                        CNN_FN(pack_b)(steps, cols, b, p->b_row, p->b_col, panels, panel);
+                    if (t0 == 0) { /* all of it, or what tiles do not copy */
+                        const int64_t copied = plan->copying ? cols / panel * panel : 0;
+                        CNN_FN(pack_b)(steps, cols - copied, in_place + copied * p->b_col,
+                                       p->b_row, p->b_col, panels + copied * steps,
+                                       panel);
+                    }
                     b = panels;
                     job.b_row = panel;
                 }
@@ -375,42 +432,33 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                                          plan->panels ? b + j * steps : b + j, job.b_row,
                                          k0 == 0, p->sums + nb + j);
                 }
-                i = i0;
-                for (int64_t t = t0; t < t1;) {
-                    const int64_t end =
-                        t1 - t < CNN_MATMUL_GROUP ? t1 : t + CNN_MATMUL_GROUP;
-                    const int64_t from = i;
+                for (int64_t t = t0; t < t1; t += plan->group) {
+                    const int64_t end = t1 - t < plan->group ? t1 : t + plan->group;
+                    const int64_t i = m0 + CNN_FN(rows_of)(tiles, t);
                     const float *a = p->a + i * p->a_row + k0 * p->a_col;
-                    if (plan->pack_a)
+                    if (plan->pack_a) {
                         CNN_FN(pack_a)(p, tiles, t, end, steps, a, packed_a);
-                    for (int64_t j = 0; j < cols; j += panel) {
-                        const float *bias_at = bias ? bias + (nb + j) * p->bias_col : NULL;
-                        const float *b_at = b + (plan->panels ? j * steps : j);
-                        const float *a_at = plan->pack_a ? packed_a : a;
-                        float *c = p->c + from * p->c_row + nb + j;
-                        i = from;
-                        for (int64_t u = t; u < end; u++) {
-                            const int height = CNN_FN(tile_height)(tiles, u);
-                            if (plan->pack_a)
-                                job.a_col = height;
-                            if (cols - j >= panel)
-                                CNN_FN(tiles)[height][panel / CNN_VLEN](
-                                    &job, a_at, b_at, bias_at, c, panel);
-                            else
-                                CNN_FN(last_panel)(&job, height, a_at, b_at, bias_at, c,
-                                                   cols - j);
-                            a_at += height * (plan->pack_a ? steps : p->a_row);
-                            c += height * p->c_row;
-                            i += height;
-                        }
+                        a = packed_a;
                     }
-                    t = end;
+                    for (int64_t j = 0; j < cols; j += panel) {
+                        const float *b_at = b + (plan->panels ? j * steps : j);
+                        if (plan->copying && t == 0 && cols - j >= panel) {
+                            job.copy = (float *)b_at;
+                            job.b_row = p->b_row;
+                            b_at = in_place + j;
+                        }
+                        CNN_FN(meet_panel)(
+                            &job, plan, tiles, t, end, a, p->a_row, b_at,
+                            bias ? bias + (nb + j) * p->bias_col : NULL,
+                            p->c + i * p->c_row + nb + j,
+                            cols - j < panel ? cols - j : panel);
+                    }
                     if (epilogue == 1 && last)
-                        CNN_FN(epilogue)(p, from, i, nb, nb + cols);
+                        CNN_FN(epilogue)(p, i, m0 + CNN_FN(rows_of)(tiles, end), nb,
+                                         nb + cols);
                 }
                 k0 += steps * job.chunks;
             } while (k0 < p->k);
-            i0 = i;
         }
     }
     if (epilogue == 2)

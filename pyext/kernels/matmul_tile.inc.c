@@ -15,8 +15,10 @@
 #endif
 /* ... and makes a second copy of the loop for a_col == 1. */
 #define CNN_HOLD(pointer) __asm__("" : "+r"(pointer))
-/* Rows of B to fetch ahead: unpacked rows lie too far apart for the hardware. */
+/* Rows of B to fetch ahead: unpacked rows lie too far apart for the hardware. The rows
+ * of a panel that is being copied were not in cache before. */
 #define CNN_MATMUL_AHEAD 8
+#define CNN_MATMUL_COPY_AHEAD 16
 
 /* Steps in whose time a line of c comes from memory. */
 #define CNN_MATMUL_LONG 64
@@ -34,6 +36,7 @@ typedef struct {
     int64_t b_chunk; /* from a chunk of B to the next */
     int64_t a_row, a_col, b_row, c_row;
     int64_t bias_col;
+    float *copy; /* NULL, or the panel that the rows of b are written to on the way */
     int first; /* first chunk: c is written, not added to */
     int relu, relu_grad; /* after the last chunk */
     uintptr_t saved_at; /* address of an element of saved minus that of c */
@@ -117,9 +120,9 @@ CNN_INLINE void CNN_FN(finish)(const int rows, const int vectors, const int chun
  * vectors * CNN_VLEN); at the right edge of the matrix the last vector has only `part`
  * columns. */
 CNN_INLINE void CNN_FN(tile)(const int rows, const int vectors, const int chunks,
-                             const int edge, const CNN_FN(tile_job) * job,
-                             const float *a, const float *b, const float *bias, float *c,
-                             int64_t part) {
+                             const int edge, const int copies,
+                             const CNN_FN(tile_job) * job, const float *a,
+                             const float *b, const float *bias, float *c, int64_t part) {
     v_f32 acc[CNN_TILE_ACCS][16];
     CNN_UNROLL(16)
     for (int i = 0; i < rows * chunks; i++) {
@@ -147,7 +150,9 @@ CNN_INLINE void CNN_FN(tile)(const int rows, const int vectors, const int chunks
                 __builtin_prefetch(c + i * job->c_row + j, 1);
         }
     }
-    const int64_t b_row = job->b_row, ahead = CNN_MATMUL_AHEAD * b_row;
+    const int64_t b_row = job->b_row;
+    const int64_t ahead = (copies ? CNN_MATMUL_COPY_AHEAD : CNN_MATMUL_AHEAD) * b_row;
+    float *copy = job->copy;
     CNN_UNROLL(1)
     for (int64_t left = job->steps; left > 0; left--) {
         CNN_UNROLL(16)
@@ -160,6 +165,8 @@ CNN_INLINE void CNN_FN(tile)(const int rows, const int vectors, const int chunks
                                                  : v_load(from + j * CNN_VLEN);
                 if (j * CNN_VLEN % 16 == 0)
                     __builtin_prefetch(from + ahead + j * CNN_VLEN);
+                if (copies)
+                    v_store(copy + j * CNN_VLEN, bv[j]);
             }
             CNN_UNROLL(16)
             for (int i = 0; i < rows; i++) {
@@ -178,6 +185,8 @@ CNN_INLINE void CNN_FN(tile)(const int rows, const int vectors, const int chunks
             }
         }
         b += b_row;
+        if (copies)
+            copy += vectors * CNN_VLEN;
     }
     CNN_FN(finish)(rows, vectors, chunks, edge, job, acc, bias, c, part);
 }
