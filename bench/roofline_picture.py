@@ -38,7 +38,7 @@ def panels(places: Sequence[Point]) -> dict[str, list[Point]]:
         if place.work.flops is None:
             continue
         if case.flops:
-            products[f"{case.kernel} {case.shape}"] = point
+            products[f"{case.kernel} {case.title}"] = point
             continue
         group = inside if place.level in ("L1", "L2") else outside
         words = [w for w in case.shape.split() if w in ("logits", "probs")]
@@ -52,7 +52,7 @@ def panels(places: Sequence[Point]) -> dict[str, list[Point]]:
 def label(case: Case) -> str:
     """Return what stands beside a point."""
     if case.flops:
-        return case.shape
+        return case.title
     words = [w for w in case.shape.split() if w in ("logits", "probs")]
     return " ".join([case.kernel, *words])
 
