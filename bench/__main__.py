@@ -11,7 +11,8 @@ from typing import Any
 from .harness import cpu_count, limit_threads
 
 COMMANDS = {
-    "kernels": "every compiled kernel against its NumPy reference and torch (default)",
+    "kernels": "kernels but products against NumPy references and torch (default)",
+    "products": "matrix products in every layout against NumPy, torch and JAX",
     "models": "training steps of whole models against torch, JAX and Keras",
     "fixed": "costs of import, first step, call, step, new shape; and the rivals'",
     "memory": "peak memory of a training step, and torch's",

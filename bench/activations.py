@@ -43,9 +43,9 @@ def cases() -> Iterator[Case]:
     for label, shape in VECTORS.items():
         x, ct = normal(*shape), normal(*shape, seed=1)
         for name, rival in FORWARD.items():
-            yield Case(name, label, (x,), traffic=2 * x.nbytes, rival=rival)
+            yield Case(name, label, (x,), traffic=2 * x.nbytes, torch=rival)
         for name, backward in BACKWARD.items():
-            yield Case(name, label, (ct, x), traffic=3 * x.nbytes, rival=backward)
+            yield Case(name, label, (ct, x), traffic=3 * x.nbytes, torch=backward)
     for label, shape in MATRICES.items():
         x, ct = normal(*shape), normal(*shape, seed=1)
         yield Case(
@@ -53,28 +53,28 @@ def cases() -> Iterator[Case]:
             label,
             (x,),
             traffic=2 * x.nbytes,
-            rival=lambda t, x: t.softmax(x, -1),
+            torch=lambda t, x: t.softmax(x, -1),
         )
         yield Case(
             "log_softmax",
             label,
             (x,),
             traffic=2 * x.nbytes,
-            rival=lambda t, x: t.log_softmax(x, -1),
+            torch=lambda t, x: t.log_softmax(x, -1),
         )
         yield Case(
             "softmax_grad",
             label,
             (ct, x),
             traffic=3 * x.nbytes,
-            rival=lambda t, c, y: t.ops.aten._softmax_backward_data(c, y, -1, y.dtype),
+            torch=lambda t, c, y: t.ops.aten._softmax_backward_data(c, y, -1, y.dtype),
         )
         yield Case(
             "log_softmax_grad",
             label,
             (ct, x),
             traffic=3 * x.nbytes,
-            rival=lambda t, c, y: t.ops.aten._log_softmax_backward_data(
+            torch=lambda t, c, y: t.ops.aten._log_softmax_backward_data(
                 c, y, -1, y.dtype
             ),
         )

@@ -24,7 +24,7 @@ def cases() -> Iterator[Case]:
                 label,
                 (x,),
                 traffic=2 * x.nbytes,
-                rival=lambda t, x, name=name: getattr(t, name)(x),
+                torch=lambda t, x, name=name: getattr(t, name)(x),
             )
         for name in BINARY:
             yield Case(
@@ -32,26 +32,33 @@ def cases() -> Iterator[Case]:
                 label,
                 (x, y),
                 traffic=3 * x.nbytes,
-                rival=lambda t, x, y, name=name: getattr(t, name)(x, y),
+                torch=lambda t, x, y, name=name: getattr(t, name)(x, y),
             )
         yield Case(
             "clip",
             label,
             (x, 0.75, 1.5),
             traffic=2 * x.nbytes,
-            rival=lambda t, x, lo, hi: t.clip(x, lo, hi),
+            torch=lambda t, x, lo, hi: t.clip(x, lo, hi),
         )
         yield Case(
             "power",
             label,
             (x, y),
             traffic=3 * x.nbytes,
-            rival=lambda t, x, y: t.pow(x, y),
+            torch=lambda t, x, y: t.pow(x, y),
         )
     for label, (m, n) in MATRICES.items():
-        x = normal(m, n)
+        x, bias = normal(m, n), normal(n, seed=1)
+        yield Case(
+            "bias_add",
+            label,
+            (x, bias),
+            traffic=x.nbytes + array_bytes(x, bias),
+            torch=lambda t, x, b: x + b,
+        )
         for kind, other in (
-            ("row", normal(n, seed=1)),
+            ("row", bias),
             ("column", normal(m, 1, seed=1)),
         ):
             yield Case(
@@ -59,5 +66,5 @@ def cases() -> Iterator[Case]:
                 f"{label} by a {kind}",
                 (x, other),
                 traffic=x.nbytes + array_bytes(x, other),
-                rival=lambda t, x, y: t.multiply(x, y),
+                torch=lambda t, x, y: t.multiply(x, y),
             )

@@ -272,10 +272,8 @@ def run(options: argparse.Namespace) -> int:
         answers["import"] = import_times(names, min(options.rounds, 7))
         add("import beyond NumPy, ms", "<= 150", answers["import"], "seconds", "ms")
     cost = None
-    facts = header(options.threads)
     with processes(names if chosen else (), options.threads) as contestants:
-        for contestant in contestants:
-            facts |= contestant.facts
+        facts = header(options.threads, contestants)
         for measure in chosen:
             print(f"... {measure.name}", file=sys.stderr, flush=True)
             answers[measure.name] = ask(

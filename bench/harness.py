@@ -6,6 +6,9 @@ Absolute times mean little on a shared machine. Contestants therefore run in tur
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import importlib.util
 import json
 import os
 import platform
@@ -14,14 +17,31 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-CONTESTANTS = ("compiled", "reference", "torch")
+OURS = ("compiled", "cnn_core")
+# What keeps other libraries to the instruction set that CNN_CORE_ISA names.
+_LIMITS = {
+    "avx2": {
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    },
+    "avx512": {
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "OPENBLAS_CORETYPE": "SkylakeX",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX512",
+    },
+}
 
 
 @dataclass
@@ -32,11 +52,16 @@ class Case:
         kernel: name of the backend function.
         shape: what the table shows.
         args: positional arguments of the backend function.
-        kwargs: keyword arguments of the backend function.
+        kwargs: keyword arguments of the backend function, which others do not get.
         flops: floating-point operations, where arithmetic is the limit.
         traffic: bytes read and written, where memory is the limit.
-        rival: the same computation in torch, given the arguments as torch tensors;
-            None where torch has nothing to compare.
+        torch: the same computation in torch, given the module and the arguments as
+            torch tensors; None where there is nothing to compare.
+        numpy: the same in NumPy.
+        jax: the same in JAX, given `jax.numpy`; it is compiled.
+        form: which of the calls on one shape it is.
+        held: for the product of a Program, whose second matrix was written into panels
+            before, the array of the result; torch and NumPy get it as `out`.
     """
 
     kernel: str
@@ -45,7 +70,16 @@ class Case:
     kwargs: dict[str, Any] = field(default_factory=dict)
     flops: int = 0
     traffic: int = 0
-    rival: Callable[..., Any] | None = None
+    torch: Callable[..., Any] | None = None
+    numpy: Callable[..., Any] | None = None
+    jax: Callable[..., Any] | None = None
+    form: str = ""
+    held: Any = None
+
+    @property
+    def title(self) -> str:
+        """Shape and form."""
+        return f"{self.shape} {self.form}".rstrip()
 
 
 @dataclass
@@ -65,6 +99,12 @@ class Result:
         if rival not in self.seconds:
             return None
         return self.seconds[rival] / self.seconds["compiled"]
+
+    def best(self) -> float | None:
+        """Return the ratio to the fastest of the others."""
+        others = (s for name, s in self.seconds.items() if name != "compiled")
+        fastest = min(others, default=None)
+        return None if fastest is None else fastest / self.seconds["compiled"]
 
 
 def array_bytes(*arrays: Any) -> int:
@@ -126,6 +166,55 @@ class Contestant:
         self._process.communicate()
 
 
+def instruction_limits() -> dict[str, str]:
+    """Return the environment in which others use the instructions that we may use."""
+    limits = dict(_LIMITS.get(os.environ.get("CNN_CORE_ISA", ""), {}))
+    if limits and "XLA_FLAGS" in os.environ:
+        limits["XLA_FLAGS"] = f"{os.environ['XLA_FLAGS']} {limits['XLA_FLAGS']}"
+    return limits
+
+
+@contextlib.contextmanager
+def processes(
+    environments: Mapping[str, Mapping[str, str]],
+    threads: int,
+    module: str = "bench.worker",
+) -> Iterator[list[Contestant]]:
+    """Start a process for each contestant, and end it afterwards.
+
+    Args:
+        environments: for each name what its process finds in the environment.
+        threads: how many threads each may use.
+        module: the program of the processes.
+    """
+    limits = instruction_limits()
+    note = {"others limited by": " ".join("=".join(pair) for pair in limits.items())}
+    with contextlib.ExitStack() as stack:
+        contestants = []
+        for name, environment in environments.items():
+            limited = bool(limits) and name not in OURS
+            contestant = Contestant(
+                name, threads, module, {**environment, **(limits if limited else {})}
+            )
+            stack.callback(contestant.close)
+            if limited:
+                contestant.facts |= note
+            contestants.append(contestant)
+        yield contestants
+
+
+def installed(needs: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return the names whose modules are there; print a line for each other one."""
+    present = []
+    for name, modules in needs.items():
+        lacking = [m for m in modules if importlib.util.find_spec(m) is None]
+        if lacking:
+            print(f"left out: {name} ({', '.join(lacking)} not installed)")
+        else:
+            present.append(name)
+    return present
+
+
 def rounds_within(rounds: int, seconds: float) -> Iterator[int]:
     """Count rounds, at least one, until there were enough or the time is over."""
     end = time.perf_counter() + seconds
@@ -136,7 +225,7 @@ def rounds_within(rounds: int, seconds: float) -> Iterator[int]:
 
 
 def compare(
-    contestants: Sequence[Contestant], number: int, budget: float
+    contestants: Sequence[Contestant], request: Any, budget: float
 ) -> dict[str, float]:
     """Return each contestant's median time, run in turn for `budget` seconds."""
     samples: dict[str, list[float]] = {}
@@ -144,17 +233,42 @@ def compare(
     rounds = 0
     while rounds < 3 or time.perf_counter() < end:
         for contestant in contestants:
-            seconds = contestant.measure(number)
+            seconds = contestant.measure(request)
             if seconds is not None:
                 samples.setdefault(contestant.name, []).append(seconds)
         rounds += 1
     return {name: statistics.median(times) for name, times in samples.items()}
 
 
+def add_options(parser: argparse.ArgumentParser, what: str, seconds: float) -> None:
+    """Add the options that the commands about kernels have in common.
+
+    Args:
+        parser: of the command.
+        what: what --only chooses from, and by what.
+        seconds: time per figure by default.
+    """
+    parser.add_argument("--only", metavar="NAME", default="", help=what)
+    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+    parser.add_argument("--threads", type=int, default=1, help="threads (1)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=seconds,
+        help=f"time per figure in seconds ({seconds:g})",
+    )
+
+
 def limit_threads(threads: int) -> None:
     """Tell libraries that read it when they are loaded how many threads to use."""
     for library in ("OPENBLAS", "MKL", "OMP"):
         os.environ[f"{library}_NUM_THREADS"] = str(threads)
+
+
+def keep_to_cpus(count: int) -> None:
+    """Let this process use so many CPUs, which is what JAX obeys."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
 def cpu_count() -> int:
@@ -174,15 +288,18 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def header(threads: int) -> dict[str, Any]:
+def header(threads: int, contestants: Iterable[Contestant] = ()) -> dict[str, Any]:
     """Return what the figures depend on."""
-    return {
+    facts = {
         "cpu": cpu_name(),
         "cores": cpu_count(),
         "threads": threads,
         "python": platform.python_version(),
         "numpy": np.__version__,
     }
+    for contestant in contestants:
+        facts |= contestant.facts
+    return facts
 
 
 def format_header(facts: dict[str, Any]) -> str:
@@ -190,14 +307,16 @@ def format_header(facts: dict[str, Any]) -> str:
     return "  ".join(f"{key}: {value}" for key, value in facts.items())
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table whose first column is text and whose others are figures."""
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """Return a table whose first columns are text and whose others are figures."""
     widths = [max(len(r[i]) for r in (head, *rows)) for i in range(len(head))]
-    rule = ["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])]
+    rule = ["-" * w if i < texts else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
 
     def line(cells: Sequence[str]) -> str:
-        first, *others = zip(cells, widths, strict=True)
-        parts = [first[0].ljust(first[1]), *(c.rjust(w) for c, w in others)]
+        parts = [
+            cell.ljust(w) if i < texts else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(cells, widths, strict=True))
+        ]
         return f"| {' | '.join(parts)} |"
 
     return "\n".join(line(cells) for cells in (head, rule, *rows))
@@ -241,6 +360,7 @@ def write_json(path: str, facts: dict[str, Any], results: Iterable[Result]) -> N
         {
             "kernel": r.case.kernel,
             "shape": r.case.shape,
+            "form": r.case.form,
             "flops": r.case.flops,
             "bytes": r.case.traffic,
             "seconds": r.seconds,

@@ -1,70 +1,62 @@
-"""Every compiled kernel against its NumPy reference and torch."""
+"""Compiled kernels against their NumPy references and torch; products are elsewhere."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
+from collections.abc import Iterator
 
-from .cases import iterate_cases
+from .cases import FAMILIES, chosen_cases
 from .harness import (
-    CONTESTANTS,
-    Contestant,
+    Case,
     Result,
+    add_options,
     compare,
     format_header,
     format_row,
     format_title,
     header,
+    installed,
+    processes,
     write_json,
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("--only", metavar="NAME", help="kernels whose name holds NAME")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
-    parser.add_argument("--threads", type=int, default=1, help="threads (1)")
-    parser.add_argument(
-        "--seconds", type=float, default=0.3, help="time per case in seconds (0.3)"
-    )
+    add_options(parser, "kernels whose name holds NAME", 0.3)
     parser.add_argument("--no-torch", action="store_true", help="leave torch out")
+
+
+def named_cases(only: str) -> Iterator[tuple[str, int, Case]]:
+    """Yield family, number and case of the kernels whose name holds `only`."""
+    families = [name for name in FAMILIES if name != "matmul"]
+    return chosen_cases(families, lambda case: only in case.kernel)
 
 
 def run(options: argparse.Namespace) -> int:
     """Time the chosen kernels and print the table."""
-    names = list(CONTESTANTS)
-    if options.no_torch:
-        names.remove("torch")
-    elif importlib.util.find_spec("torch") is None:
-        names.remove("torch")
-        print("left out: torch (not installed)")
-    known = {case.kernel for case in iterate_cases()}
-    if options.only and not any(options.only in kernel for kernel in known):
+    if not any(True for _ in named_cases(options.only)):
+        known = {case.kernel for _, _, case in named_cases("")}
         print(
             f"bench: no kernel named like {options.only!r}; there are "
-            f"{', '.join(sorted(known))}",
+            f"{', '.join(sorted(known))}, and matrix products in "
+            "`python -m bench products`",
             file=sys.stderr,
         )
         return 1
-    contestants = [Contestant(name, options.threads) for name in names]
-    facts = header(options.threads)
-    for contestant in contestants:
-        facts |= contestant.facts
-    print(format_header(facts))
-    print("us: compiled, median. reference, torch: their time / ours; above 1, we win.")
-    print(format_title())
+    torch = [] if options.no_torch else installed({"torch": ["torch"]})
+    names = ["compiled", "reference", *torch]
     results = []
-    try:
-        for number, case in enumerate(iterate_cases()):
-            if options.only and options.only not in case.kernel:
-                continue
-            seconds = compare(contestants, number, options.seconds)
+    with processes({n: {} for n in names}, options.threads) as contestants:
+        facts = header(options.threads, contestants)
+        print(format_header(facts))
+        print("us: compiled, median. Others: their time / ours; above 1, we win.")
+        print(format_title())
+        for family, number, case in named_cases(options.only):
+            seconds = compare(contestants, [family, number], options.seconds)
             results.append(Result(case, seconds))
             print(format_row(results[-1]), flush=True)
-    finally:
-        for contestant in contestants:
-            contestant.close()
     if options.json:
         write_json(options.json, facts, results)
     return 0

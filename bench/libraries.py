@@ -6,10 +6,11 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from . import harness
 from .harness import Contestant, cpu_count
 from .networks import LIBRARIES, installed
 
@@ -79,17 +80,12 @@ def participants(options: argparse.Namespace, rivals: Iterable[str]) -> list[str
     return ["cnn_core", *installed(rivals)]
 
 
-@contextlib.contextmanager
-def processes(names: Iterable[str], threads: int) -> Iterator[list[Contestant]]:
+def processes(
+    names: Iterable[str], threads: int
+) -> contextlib.AbstractContextManager[list[Contestant]]:
     """Start a process for each library, and end it afterwards."""
-    with contextlib.ExitStack() as stack:
-        contestants = []
-        for name in names:
-            environment = LIBRARIES[name].environment
-            contestant = Contestant(name, threads, "bench.library_worker", environment)
-            stack.callback(contestant.close)
-            contestants.append(contestant)
-        yield contestants
+    environments = {name: LIBRARIES[name].environment for name in names}
+    return harness.processes(environments, threads, "bench.library_worker")
 
 
 def write_figures(options: argparse.Namespace, figures: dict[str, Any]) -> None:

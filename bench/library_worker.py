@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from .harness import keep_to_cpus
 from .networks import LIBRARIES, Epoch, Task, keras_model, task_from, torch_model
 from .process import peak_bytes, reset_peak, resident_bytes
 from .worker import seconds_of
@@ -73,8 +74,7 @@ class Worker:
         self.facts = self._start()
 
     def _start(self) -> dict[str, str]:
-        if hasattr(os, "sched_setaffinity"):  # what JAX obeys
-            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: self.threads])
+        keep_to_cpus(self.threads)
         self.keras: Any = None
         if self.name == "cnn_core":
             import cnn_core

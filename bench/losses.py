@@ -27,7 +27,7 @@ def cases() -> Iterator[Case]:
                 (target, output),
                 kwargs,
                 traffic=3 * p.nbytes,
-                rival=_binary(from_logits),
+                torch=_binary(from_logits),
             )
             yield Case(
                 "binary_crossentropy_grad",
@@ -54,7 +54,7 @@ def cases() -> Iterator[Case]:
                     (truth, output),
                     kwargs,
                     traffic=traffic,
-                    rival=_categorical if from_logits else None,
+                    torch=_categorical if from_logits else None,
                 )
                 for with_grad in ("_grad", "_with_grad"):
                     yield Case(
@@ -69,7 +69,7 @@ def cases() -> Iterator[Case]:
             label,
             (target, p),
             traffic=2 * p.nbytes + ct.nbytes,
-            rival=lambda t, y, p: (p - y).square_().mean(-1),
+            torch=lambda t, y, p: (p - y).square_().mean(-1),
         )
         for name in ("mean_squared_error_grad", "mean_squared_error_with_grad"):
             yield Case(name, label, (ct, target, p), traffic=3 * p.nbytes)

@@ -85,13 +85,11 @@ def run(options: argparse.Namespace) -> int:
     tasks = choose(TASKS, options.only)
     if not tasks:
         return 1
-    facts = header(options.threads)
     trained = (name for name, library in LIBRARIES.items() if library.epoch is not None)
     names = participants(options, trained)
     results = []
     with processes(names, options.threads) as contestants:
-        for contestant in contestants:
-            facts |= contestant.facts
+        facts = header(options.threads, contestants)
         print(format_header(facts))
         for task in tasks:
             rates = measure(contestants, task, options.rounds, options.seconds)

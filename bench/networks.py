@@ -7,12 +7,13 @@ with this library and with Keras, in hand-written loops with torch and JAX.
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from . import harness
 
 Epoch = Callable[[], Any]
 
@@ -214,10 +215,6 @@ class Library:
     environment: dict[str, str]
     epoch: Callable[[Task], Epoch] | None
 
-    def missing(self) -> list[str]:
-        """Return the modules that are not installed."""
-        return [m for m in self.needs if importlib.util.find_spec(m) is None]
-
 
 LIBRARIES = {
     "cnn_core": Library(("cnn_core._native",), {}, ours),
@@ -233,11 +230,4 @@ LIBRARIES = {
 
 def installed(names: Iterable[str]) -> list[str]:
     """Return those of the libraries that are there; print a line for each other one."""
-    present = []
-    for name in names:
-        lacking = LIBRARIES[name].missing()
-        if lacking:
-            print(f"left out: {name} ({', '.join(lacking)} not installed)")
-        else:
-            present.append(name)
-    return present
+    return harness.installed({name: LIBRARIES[name].needs for name in names})

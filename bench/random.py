@@ -16,12 +16,12 @@ def cases() -> Iterator[Case]:
             label,
             (7, 0, (n,)),
             traffic=4 * n,
-            rival=lambda t, seed, offset, shape: t.rand(shape),
+            torch=lambda t, seed, offset, shape: t.rand(shape),
         )
         yield Case(
             "random_normal",
             label,
             (7, 0, (n,)),
             traffic=4 * n,
-            rival=lambda t, seed, offset, shape: t.randn(shape),
+            torch=lambda t, seed, offset, shape: t.randn(shape),
         )

@@ -21,6 +21,13 @@ def cases() -> Iterator[Case]:
     """Yield the cases of the family."""
     for label, shape in MATRICES.items():
         x = normal(*shape)
+        yield Case(
+            "bias_gradient",
+            label,
+            (x,),
+            traffic=x.nbytes + x[0].nbytes,
+            torch=lambda t, x: x.sum(0),
+        )
         for name, rival in RIVALS.items():
             for axis in (1, 0, None):
                 if axis is None and name.startswith("arg"):
@@ -30,7 +37,7 @@ def cases() -> Iterator[Case]:
                     f"{label} axis {axis}" if axis is not None else f"{label} all",
                     (x, axis),
                     traffic=x.nbytes,
-                    rival=lambda t, x, axis, rival=rival: (
+                    torch=lambda t, x, axis, rival=rival: (
                         getattr(t, rival)(x)
                         if axis is None
                         else getattr(t, rival)(x, axis)

@@ -20,17 +20,19 @@ from typing import Any
 
 import numpy as np
 
-from .cases import FAMILIES
+from .cases import FAMILIES, chosen_cases
 from .harness import (
     Case,
-    Contestant,
+    add_options,
     compare,
     cpu_count,
     format_header,
     header,
     markdown,
+    processes,
 )
 from .intensity import HEAD, KINDS, LEVELS, Machine, Place, work_of
+from .matmul import can_run
 
 SMALLEST = 4096  # bytes below which a call's overhead is all there is to see
 _ARRAYS = {"read": 1, "write": 1, "copy": 2, "triad": 3}
@@ -149,34 +151,24 @@ def machine_table(peaks: dict[str, list[float]], machines: Sequence[Machine]) ->
     return markdown(["limit", *threads], rows)
 
 
-def numbered_cases(only: str) -> Iterator[tuple[int, str, Case]]:
-    """Yield number, family and case of the kernels whose name holds `only`."""
-    number = 0
-    for family in FAMILIES:
-        for case in family.cases():
-            if only in case.kernel:
-                yield number, family.__name__.rpartition(".")[2], case
-            number += 1
+def named_cases(native: Any, only: str) -> Iterator[tuple[str, int, Case]]:
+    """Yield family, number and case of the kernels whose name holds `only`."""
+    return chosen_cases(
+        FAMILIES, lambda case: only in case.kernel and can_run(native, case)
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument(
-        "--only", metavar="NAME", default="", help="kernels whose name holds NAME"
-    )
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+    add_options(parser, "kernels whose name holds NAME", 0.1)
     parser.add_argument("--png", metavar="FILE", help="also draw them into FILE")
-    parser.add_argument("--threads", type=int, default=1, help="threads (1)")
-    parser.add_argument(
-        "--seconds", type=float, default=0.1, help="time per figure in seconds (0.1)"
-    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure the machine and the kernels, and print where they stand."""
     from cnn_core.backend.compiled import native
 
-    if not any(True for _ in numbered_cases(options.only)):
+    if not any(True for _ in named_cases(native, options.only)):
         print(f"bench: no kernel named like {options.only!r}", file=sys.stderr)
         return 1
     caches = cache_sizes()
@@ -189,7 +181,7 @@ def run(options: argparse.Namespace) -> int:
     print(machine_table(peaks, machines[: len(dict.fromkeys((1, cpu_count())))]))
     print()
     places, short = measure_kernels(native, machine, options)
-    rows = [[f"{c.kernel} {c.shape}", *place.cells()] for _, c, place in places]
+    rows = [[f"{c.kernel} {c.title}", *place.cells()] for _, c, place in places]
     print(markdown(["kernel", *HEAD], rows))
     if short:
         print(f"left out: {short} calls on less than {SMALLEST} bytes")
@@ -209,21 +201,18 @@ def measure_kernels(
 ) -> tuple[list[tuple[str, Case, Place]], int]:
     """Return family, case and place of every kernel; and how many are too short."""
     places, short = [], 0
-    contestant = Contestant("compiled", options.threads)
-    try:
-        for number, family, case in numbered_cases(options.only):
+    with processes({"compiled": {}}, options.threads) as ours:
+        for family, number, case in named_cases(native, options.only):
             work = work_of(
                 case, getattr(native, case.kernel)(*case.args, **case.kwargs)
             )
             if work.traffic < SMALLEST:
                 short += 1
                 continue
-            seconds = compare([contestant], number, options.seconds)["compiled"]
+            seconds = compare(ours, [family, number], options.seconds)["compiled"]
             places.append(
                 (family, case, machine.place(work, seconds, bool(case.flops)))
             )
-    finally:
-        contestant.close()
     return places, short
 
 
@@ -239,7 +228,7 @@ def report(
         "fma": peaks,
         "machines": [dataclasses.asdict(m) for m in machines],
         "kernels": [
-            {"kernel": c.kernel, "shape": c.shape, **dataclasses.asdict(place)}
+            {"kernel": c.kernel, "shape": c.title, **dataclasses.asdict(place)}
             for _, c, place in places
         ],
     }

@@ -26,9 +26,12 @@ Point = tuple[str, Case, Place]
 
 
 def panels(places: Sequence[Point]) -> dict[str, list[Point]]:
-    """Return what each panel shows: products, and the largest call of other kernels."""
+    """Return what each panel shows.
+
+    Of the products of one size it is the slowest, of other kernels the largest call.
+    """
     shown: dict[str, dict[str, Point]] = {
-        "matrix products": {},
+        "matrix products, the slowest form of each size": {},
         "other kernels, arrays in L1 or L2": {},
         "other kernels, arrays in L3 or DRAM": {},
     }
@@ -38,7 +41,9 @@ def panels(places: Sequence[Point]) -> dict[str, list[Point]]:
         if place.work.flops is None:
             continue
         if case.flops:
-            products[f"{case.kernel} {case.shape}"] = point
+            slowest = products.setdefault(case.shape, point)
+            if place.seconds > slowest[2].seconds:
+                products[case.shape] = point
             continue
         group = inside if place.level in ("L1", "L2") else outside
         words = [w for w in case.shape.split() if w in ("logits", "probs")]
@@ -52,7 +57,7 @@ def panels(places: Sequence[Point]) -> dict[str, list[Point]]:
 def label(case: Case) -> str:
     """Return what stands beside a point."""
     if case.flops:
-        return case.shape
+        return case.title
     words = [w for w in case.shape.split() if w in ("logits", "probs")]
     return " ".join([case.kernel, *words])
 

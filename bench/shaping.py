@@ -20,7 +20,7 @@ def cases() -> Iterator[Case]:
             label,
             (keys,),
             traffic=12 * n,
-            rival=lambda t, keys: t.argsort(keys.long()),
+            torch=lambda t, keys: t.argsort(keys.long()),
         )
     for rows, columns, count in ((1000, 64, 32), (50000, 128, 4096)):
         table, taken = normal(rows, columns), normal(count, columns)
@@ -31,14 +31,14 @@ def cases() -> Iterator[Case]:
             label,
             (table, places, 0),
             traffic=8 * taken.size + places.nbytes,
-            rival=lambda t, table, places, axis: table.index_select(axis, places),
+            torch=lambda t, table, places, axis: table.index_select(axis, places),
         )
         yield Case(
             "take_adjoint",
             label,
             (taken, places, 0, table.shape),
             traffic=4 * table.size + 12 * taken.size + places.nbytes,
-            rival=lambda t, ct, places, axis, shape: t.zeros(shape).index_add_(
+            torch=lambda t, ct, places, axis, shape: t.zeros(shape).index_add_(
                 axis, places, ct
             ),
         )

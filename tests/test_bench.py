@@ -57,15 +57,16 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path):
     assert "GB/s" in result.stdout
     figures = json.loads(path.read_text())
     assert {row["kernel"] for row in figures["results"]} == {"bias_add"}
-    result = bench("kernels", "--only", "matmull")
+    result = bench("kernels", "--only", "softmaxx")
     assert result.returncode == 1
-    assert "matmul" in result.stderr
+    assert "softmax_grad" in result.stderr
+    assert "python -m bench products" in result.stderr
 
 
 def test_help_names_every_command():
     result = bench("--help")
     assert result.returncode == 0
-    for command in ("kernels", "models", "fixed", "memory", "roofline"):
+    for command in ("kernels", "products", "models", "fixed", "memory", "roofline"):
         assert f"\n    {command} " in result.stdout
 
 
@@ -79,6 +80,8 @@ def test_markdown_aligns_its_columns(bench_modules):
         "| a      |   1.0 |",
         "| longer | 10.25 |",
     ]
+    lines = markdown(["a", "b", "c"], [["a1", "b1", "10"]], texts=2).splitlines()
+    assert lines == ["| a  | b  |  c |", "| -- | -- | -: |", "| a1 | b1 | 10 |"]
 
 
 def test_rounds_end_with_the_time_but_not_before_the_first(bench_modules):
@@ -86,6 +89,127 @@ def test_rounds_end_with_the_time_but_not_before_the_first(bench_modules):
 
     assert list(rounds_within(3, 60)) == [0, 1, 2]
     assert list(rounds_within(3, -1)) == [0]
+
+
+# --- products -------------------------------------------------------------------------
+
+
+def test_products_print_a_table_of_every_form(tmp_path):
+    path = tmp_path / "figures.json"
+    result = bench(
+        *["products", "--only", "32x10x512", "--no-rivals", "--seconds", "0"],
+        *["--threads", "1", "--json", str(path)],
+    )
+    assert result.returncode == 0, result.stderr
+    assert "isa:" in result.stdout
+    assert "| shape     | form          | GFLOP/s |" in result.stdout
+    assert "best" not in result.stdout
+    figures = json.loads(path.read_text())
+    assert {row["shape"] for row in figures["results"]} == {"32x10x512"}
+    forms = {row["form"] for row in figures["results"]} - {"A B held"}
+    assert forms == {
+        *("A B", "A B + b relu", "A^T B", "A B^T", "bias gradient", "relu gradient")
+    }
+    assert all(set(row["seconds"]) == {"compiled"} for row in figures["results"])
+
+
+def test_an_unknown_product_names_the_sizes_there_are():
+    result = bench("products", "--only", "65x65x65")
+    assert result.returncode == 1
+    assert "64x64x64" in result.stderr
+
+
+def test_products_list_the_rows_that_a_rival_wins(bench_modules):
+    from bench.harness import Case, Result
+    from bench.products import below, table
+
+    case = Case("matmul", "2x3x4", (), flops=48_000_000_000, form="A B")
+    times = [{"torch": 0.96, "numpy": 2.0}, {"torch": 1.5, "numpy": 0.8}, {}]
+    results = [Result(case, {"compiled": 1.0} | seconds) for seconds in times]
+    assert below(results, 1.0) == ["2x3x4 A B (0.96)", "2x3x4 A B (0.80)"]
+    assert below(results, 0.95) == ["2x3x4 A B (0.80)"]
+    assert table(results, ["numpy", "torch"]).splitlines()[2:] == [
+        "| 2x3x4 | A B  |    48.0 |  2.00 |  0.96 | 0.96 |",
+        "| 2x3x4 | A B  |    48.0 |  0.80 |  1.50 | 0.80 |",
+        "| 2x3x4 | A B  |    48.0 |       |       |      |",
+    ]
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax"])
+def test_rivals_compute_the_same_products(bench_modules, library):
+    pytest.importorskip(library)
+    from bench import worker
+    from bench.matmul import can_run, cases
+    from cnn_core.backend.compiled import native
+
+    theirs_of = getattr(worker, f"{library}_call")
+    forms = set()
+    for case in cases():
+        if case.flops > 2 * 256**3 or not can_run(native, case):
+            continue
+        forms.add(case.form)
+        ours, theirs = worker.our_call(native, case)(), theirs_of(case)()
+        if not isinstance(ours, tuple):
+            ours, theirs = (ours,), (theirs,)
+        for mine, other in zip(ours, theirs, strict=True):
+            other = np.asarray(other)
+            assert other.dtype == np.float32 and other.shape == mine.shape
+            np.testing.assert_allclose(mine, other, rtol=1e-4, atol=2e-4)
+    assert len(forms) >= 6
+
+
+def test_a_held_product_has_the_bits_of_the_cold_one(bench_modules):
+    from bench import worker
+    from bench.matmul import can_run, cases
+    from cnn_core.backend.compiled import native
+
+    for case in cases():
+        if case.held is None or case.flops > 2 * 256**3 or not can_run(native, case):
+            continue
+        held = worker.our_call(native, case)
+        case.held[:] = np.nan
+        np.testing.assert_array_equal(held(), native.matmul(*case.args))
+
+
+def test_a_worker_finds_any_case_and_leaves_out_what_is_not_there(bench_modules):
+    from bench.cases import FAMILIES
+    from bench.worker import Timer
+
+    made = []
+    timer = Timer(lambda case: made.append((case.kernel, case.title)))
+    for number in (2, 3, 3, 0):
+        assert timer.measure("losses", number) is None
+    assert timer.measure("reductions", 1) is None
+    losses = [(case.kernel, case.title) for case in FAMILIES["losses"].cases()]
+    assert made[:-1] == [losses[2], losses[3], losses[0]]
+    assert made[-1][0] in reference.FUNCTION_NAMES
+
+
+def test_rivals_keep_to_the_instruction_set(bench_modules, monkeypatch):
+    from bench import harness
+
+    found = {}
+
+    class Recorded:
+        def __init__(self, name, threads, module, environment):
+            found[name] = environment
+            self.facts = {"name": name}
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(harness, "Contestant", Recorded)
+    monkeypatch.setenv("CNN_CORE_ISA", "avx512")
+    monkeypatch.setenv("XLA_FLAGS", "--one")
+    with harness.processes({"compiled": {}, "jax": {"A": "1"}}, 1) as contestants:
+        facts = harness.header(1, contestants)
+    assert found["compiled"] == {}
+    assert found["jax"]["A"] == "1"
+    assert found["jax"]["OPENBLAS_CORETYPE"] == "SkylakeX"
+    assert found["jax"]["XLA_FLAGS"] == "--one --xla_cpu_max_isa=AVX512"
+    assert "MKL_ENABLE_INSTRUCTIONS=AVX512" in facts["others limited by"]
+    monkeypatch.delenv("CNN_CORE_ISA")
+    assert harness.instruction_limits() == {}
 
 
 # --- fixed costs ----------------------------------------------------------------------
