@@ -70,6 +70,8 @@ def test_blocks_and_long_sums(
         (1, 300, 1300),
         (300, 1, 1300),
         (64, 300, 2100),
+        (200, 2050, 270),
+        (30, 1024, 70),
     ):
         a, b = operands(m, n, k, transpose_a, transpose_b)
         result = native.matmul(a, b, None, transpose_a, transpose_b)
@@ -132,6 +134,8 @@ SHAPES = (
     (1, 21, 1900),
     (3, 9, 1100),
     (12, 1, 2000),
+    (20, 1024, 300),
+    (200, 2050, 270),
 )
 
 
