@@ -297,11 +297,13 @@ CNN_INLINE int64_t CNN_FN(rows_of)(CNN_FN(tile_rows) tiles, int64_t t) {
     return tiles.low * t + (t < tiles.high ? t : tiles.high);
 }
 
-/* Tiles t0 .. t1-1 of A, the first of which starts at a: a few steps of each in turn. */
+/* Tiles t0 .. t1-1 of A, the first of which starts at a: a few steps of each in turn, a
+ * line of every row, or as many columns as may fall into one set of L1. */
 static void CNN_FN(pack_a)(const cnn_matmul *p, CNN_FN(tile_rows) tiles, int64_t t0,
                            int64_t t1, int64_t steps, const float *a, float *packed) {
-    for (int64_t k = 0; k < steps; k += 16) {
-        const int64_t part = steps - k < 16 ? steps - k : 16;
+    const int64_t few = p->a_row == 1 ? 8 : 16;
+    for (int64_t k = 0; k < steps; k += few) {
+        const int64_t part = steps - k < few ? steps - k : few;
         const float *from = a + k * p->a_col;
         float *to = packed;
         for (int64_t t = t0; t < t1; t++) {
