@@ -21,8 +21,12 @@
 #define CNN_COLUMN_GATHER 16
 /* Longest rows that are transposed rather than folded, and how far apart they may lie:
  * less than a page. */
-#define CNN_COLUMN_SHORT 16
+#define CNN_COLUMN_SHORT 12
 #define CNN_COLUMN_NEAR 512
+/* Steps of rows after which the next ones no longer fit into L1 with them, and how far to
+ * fetch ahead in longer ones. */
+#define CNN_COLUMN_LONG 512
+#define CNN_COLUMN_AHEAD 64
 
 /* A block of outputs and a chunk of K. */
 typedef struct {
@@ -83,6 +87,8 @@ CNN_INLINE void CNN_FN(column_step)(const int rows, int64_t left, const float *x
 CNN_INLINE void CNN_FN(column_rows)(const int rows, const CNN_FN(column_job) * t,
                                     const float *b, float *c) {
     v_f32 acc[CNN_COLUMN_ROWS][CNN_COLUMN_VECTORS];
+    /* the next rows, unless these fill L1 */
+    const int64_t ahead = t->steps <= CNN_COLUMN_LONG ? rows * t->b_col : CNN_COLUMN_AHEAD;
     CNN_UNROLL(8)
     for (int i = 0; i < rows; i++) {
         CNN_UNROLL(4)
@@ -91,8 +97,12 @@ CNN_INLINE void CNN_FN(column_rows)(const int rows, const CNN_FN(column_job) * t
     }
     int64_t k = 0;
     CNN_UNROLL(1)
-    for (; k + CNN_COLUMN_LANES <= t->steps; k += CNN_COLUMN_LANES)
+    for (; k + CNN_COLUMN_LANES <= t->steps; k += CNN_COLUMN_LANES) {
+        CNN_UNROLL(8)
+        for (int i = 0; i < rows; i++)
+            __builtin_prefetch(b + k + i * t->b_col + ahead);
         CNN_FN(column_step)(rows, CNN_COLUMN_LANES, t->x + k, b + k, t->b_col, acc);
+    }
     if (k < t->steps)
         CNN_FN(column_step)(rows, t->steps - k, t->x + k, b + k, t->b_col, acc);
     v_quad q[CNN_COLUMN_ROWS];
@@ -147,10 +157,8 @@ static void CNN_FN(column_of_rows)(const CNN_FN(column_job) * t, int64_t count, 
                 CNN_FN(column_short)(1, t, b + i * step, c + i);
             else if (quads == 2)
                 CNN_FN(column_short)(2, t, b + i * step, c + i);
-            else if (quads == 3)
-                CNN_FN(column_short)(3, t, b + i * step, c + i);
             else
-                CNN_FN(column_short)(4, t, b + i * step, c + i);
+                CNN_FN(column_short)(3, t, b + i * step, c + i);
         }
     }
     for (; i + CNN_COLUMN_ROWS <= count; i += CNN_COLUMN_ROWS)
@@ -400,7 +408,8 @@ static void CNN_FN(column_block)(const cnn_matmul *p, int64_t n0, int64_t n1,
             for (int64_t j = 0; j < count; j += CNN_VLEN)
                 v_store_n(c + j, v_load_n(c + j, count - j) + bias, count - j);
         }
-        CNN_FN(activate)(p->activation, count, c);
+        if (p->activation != CNN_LINEAR)
+            CNN_FN(activate)(p->activation, count, c);
         if (p->grad != CNN_LINEAR)
             CNN_FN(activate_grad)(p->grad, p->grad_p, count, p->saved + n0, c);
     }
