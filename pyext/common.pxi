@@ -77,6 +77,7 @@ cdef extern from "kernels.h" nogil:
         int64_t a_row, a_col
         const float *b
         int64_t b_row, b_col
+        int column
         int packed
         float *c
         int64_t c_row

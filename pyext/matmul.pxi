@@ -136,8 +136,9 @@ cdef void prepare_matmul(matmul_task *t) noexcept nogil:
     cdef double flops
     cdef int64_t parts
     cdef int i
-    if p.n == 1 and p.m > 1 and not p.packed:
-        # a column is computed as the row b.T @ a.T: vectors run along M
+    p.column = p.n == 1
+    if p.column:
+        # computed as the row b.T @ a.T
         p.n = p.m
         p.m = 1
         p.a, p.b = p.b, p.a

@@ -220,14 +220,16 @@ cdef class Instructions:
             bias_gradient: place (n,) for the sums of the columns of b, as the bias
                 gradient of b.
             held: place of b in panels, which runs that have them read instead of b (see
-                Program.arguments); not with what belongs to gradients.
+                Program.arguments); not with what belongs to gradients, nor with n = 1.
 
         Returns:
             Number of the instruction.
         """
-        cdef matmul_task *t = <matmul_task *>self._add(
-            DO_MATMUL, sizeof(matmul_task), 0)
-        cdef int64_t at = self.count - 1
+        cdef matmul_task *t
+        cdef int64_t at = self.count
+        if held is not None and n == 1:
+            raise ValueError("Program.matmul: a matrix of one column has no panels")
+        t = <matmul_task *>self._add(DO_MATMUL, sizeof(matmul_task), 0)
         self._product(t, m, n, k, a, transpose_a, b, transpose_b, c, bias, activation,
                       False, grad, parameter, saved, bias_gradient)
         if held is not None:

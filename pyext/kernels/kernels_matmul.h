@@ -3,9 +3,16 @@
  * Numeric contract of every matrix product: K is cut into chunks of CNN_MATMUL_CHUNK.
  * Inside a chunk an output element is a chain of fused multiply-adds over k in order,
  * starting from +0; the chunks are added in order, then the bias, then the activation
- * is applied, or the gradient of one. The column sums of b are the product with a row of
- * ones. Vectors run along N (or M), never along K, so an element depends on its
- * row, its column and K only: no tile, path, thread count or batch split changes a bit.
+ * is applied, or the gradient of one. The column sums of b, if it has several, are the
+ * product with a row of ones. Vectors run along N (or M), never along K, so an element
+ * depends on its row, its column and K only: no tile, path, thread count or batch split
+ * changes a bit.
+ * A product with one column (n == 1, whatever m is) has another order, for there is nothing
+ * else for vectors to run along: K is cut into chunks of CNN_COLUMN_CHUNK; in a chunk,
+ * element k goes to lane k % 16, each a chain of fused multiply-adds in order, starting
+ * from +0; the lanes are folded by halves, l + (l + 8), then l + (l + 4), l + (l + 2),
+ * l + (l + 1); these sums are added in order, starting from +0; bias, activation and
+ * gradient follow as above. An element depends on its row, the column and K.
  * Products on tile units have an order of their own, see amx.inc.c.
  */
 #ifndef CNN_KERNELS_MATMUL_H
@@ -16,6 +23,8 @@
 /* 256 steps of a 16-column panel (16 KiB) and of 6 rows of A (6 KiB) share a 32 KiB L1;
  * a whole panel of 32 columns for AVX-512 (32 KiB) still leaves room in 48 KiB. */
 #define CNN_MATMUL_CHUNK 256
+/* The same of products with one column: a chunk of x (16 KiB) takes half of L1. */
+#define CNN_COLUMN_CHUNK 4096
 typedef enum {
     CNN_LINEAR,
     CNN_RELU,
@@ -43,6 +52,7 @@ typedef struct {
     int64_t a_row, a_col;
     const float *b;
     int64_t b_row, b_col;
+    int column; /* c is the column A x as a row: m is 1, a is x, b is A transposed */
     int packed; /* b is what matmul_pack_f32 wrote; its strides are not looked at */
     float *c;
     int64_t c_row;

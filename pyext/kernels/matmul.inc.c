@@ -73,6 +73,7 @@
 #endif
 #include "matmul_tile.inc.c"
 #include "matmul_epilogue.inc.c"
+#include "matmul_column.inc.c"
 
 /* `cols` are those left in the panel: fewer than the tile has at the edge. */
 typedef void CNN_FN(tile_fn)(const CNN_FN(tile_job) * job, const float *a, const float *b,
@@ -119,6 +120,10 @@ CNN_INLINE void CNN_FN(set_epilogue)(CNN_FN(tile_job) * job, const cnn_matmul *p
 /* ---- blocking ------------------------------------------------------------------ */
 
 static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) {
+    if (p->column) {
+        CNN_FN(column_plan)(p, plan);
+        return;
+    }
     const int64_t m = p->m, n = p->n, k = p->k;
     const int64_t steps = k < CNN_MATMUL_CHUNK ? k : CNN_MATMUL_CHUNK;
     const int wide = n >= 256 || n % (CNN_MATMUL_WIDE_VECTORS * CNN_VLEN) == 0;
@@ -362,6 +367,10 @@ static void CNN_FN(meet_panel)(CNN_FN(tile_job) * job, const cnn_matmul_plan *pl
 static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan *plan,
                                      int64_t m0, int64_t m1, int64_t n0, int64_t n1,
                                      float *scratch) {
+    if (p->column) {
+        CNN_FN(column_block)(p, n0, n1, scratch);
+        return;
+    }
 #if CNN_HAVE_AMX
     if (plan->parts) {
         CNN_FN(amx_block)(p, plan, m0, m1, n0, n1, scratch);

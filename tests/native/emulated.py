@@ -63,13 +63,15 @@ class Emulated:
         sums: bool = False,
         cuts: Sequence[Sequence[int]] = ((), ()),
         always: bool = True,
+        column: bool = False,
     ) -> Product:
         """Return a @ b, and what follows it, by the kernels of one instruction set.
 
         a and b may have any strides. `packed` is the number of pieces in which b is
         packed before. `cuts` are the rows and the columns at which blocks begin besides
         the first, rounded to where they may; the last block is computed first.
-        With `always`, tile units take products too small to gain by it.
+        With `always`, tile units take products too small to gain by it. With `column`,
+        a is the one column of a product as a row, and b its other matrix, transposed.
         """
         (m, k), n = a.shape, b.shape[1]
         wide = np.full((m, n + 5), 12345, np.float32)  # the gaps must stay
@@ -86,7 +88,7 @@ class Emulated:
                 ctypes.c_int64(n + 5), _floats(bias), ACTIVATIONS.index(activation),
                 ACTIVATIONS.index(grad), ctypes.c_float(grad_p), _floats(wide_saved),
                 _floats(column_sums if sums else None), ctypes.c_int64(len(blocks)),
-                _integers(*itertools.chain(*blocks)), grid, always,
+                _integers(*itertools.chain(*blocks)), grid, always, column,
             )  # fmt: skip
             assert answer >= 0, f"cnn_test_product: {answer}"
             return int(answer)

@@ -161,12 +161,28 @@ static void run_philox(const char *signature, void *kernel) {
     }
 }
 
+/* A product with one column, y = A x, as the row x.T @ A.T. */
+static void make_column(int layout, cnn_matmul *p) {
+    p->column = 1;
+    p->n = p->m;
+    p->m = 1;
+    p->a = z;
+    p->a_col = layout & 2 ? 2 : 1;
+    p->b = ct;
+    p->b_row = layout == 0 ? 1 : layout == 3 ? 2 : p->n;
+    p->b_col = layout == 0 ? p->k : layout == 3 ? 2 * p->k + 1 : 1;
+    p->c_row = p->n;
+    p->bias_col = 0;
+    p->sums = NULL;
+}
+
 static void run_product(const char *signature, void *kernel) {
     static const int64_t sizes[][3] = {
-        {1, 1, 5},     {1, 70, 30},   {70, 1, 300}, {5, 33, 257},  {13, 16, 64},
+        {1, 1, 5},     {1, 70, 30},   {60, 1, 300}, {5, 33, 257},  {13, 16, 64},
         {40, 65, 600}, {100, 300, 9}, {7, 129, 77}, {29, 260, 40}, {64, 64, 64},
-        {1, 21, 1900}, {3, 5, 1100},  {2, 45, 800},  {30, 1, 1024}, {1, 130, 300},
-        {20, 512, 70}, {135, 260, 100},
+        {1, 21, 1900}, {3, 5, 1100},  {2, 45, 800},  {16, 1, 1024}, {1, 130, 300},
+        {1, 1, 37},    {500, 1, 3},   {501, 1, 9},   {300, 1, 32},  {140, 1, 130},
+        {4, 1, 4400},  {20, 512, 70}, {135, 260, 100},
     };
     (void)signature;
     for (size_t i = 0; i < COUNT(sizes); i++)
@@ -190,12 +206,14 @@ static void run_product(const char *signature, void *kernel) {
                     p.saved = x;
                     p.sums = y + LARGEST;
                 }
+                if (n == 1)
+                    make_column(layout, &p);
                 cnn_table->matmul_plan_f32(&p, &plan);
                 const size_t bytes = ((size_t)plan.scratch * 4 + 127) / 64 * 64;
                 float *scratch = aligned_alloc(64, bytes);
                 if (!scratch)
                     exit(3);
-                (*(cnn_matmul_block_fn **)kernel)(&p, &plan, 0, m, 0, n, scratch);
+                (*(cnn_matmul_block_fn **)kernel)(&p, &plan, 0, p.m, 0, p.n, scratch);
                 free(scratch);
                 add_floats(m * n);
                 if (p.sums) {

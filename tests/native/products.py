@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from types import ModuleType
 from typing import Any
 
@@ -46,6 +47,21 @@ def operands(
 def equal_bits(x: np.ndarray, y: np.ndarray) -> bool:
     same = x.dtype == y.dtype == np.float32 and x.shape == y.shape
     return same and x.tobytes() == y.tobytes()
+
+
+def multiply_add(x: np.float32, y: np.float32, z: np.float32) -> np.float32:
+    """Return x * y + z, rounded once, halves to even."""
+    exact = Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z))
+    guess = np.float32(float(exact))
+    around = [
+        guess,
+        np.nextafter(guess, np.float32(-np.inf)),
+        np.nextafter(guess, np.float32(np.inf)),
+    ]
+    return min(
+        around,
+        key=lambda f: (abs(Fraction(float(f)) - exact), int(f.view(np.uint32)) & 1),
+    )
 
 
 def run_program(

@@ -26,7 +26,7 @@ static int intact(const float *p, int64_t count) {
 }
 
 /* Compute the blocks (m0, m1, n0, n1) one after the other. With `pieces`, B is packed
- * before, in so many pieces, the last one first. Returns how many bfloat16 parts the plan
+ * before, in so many pieces, the last one first; `column` is that of cnn_matmul. Returns how many bfloat16 parts the plan
  * uses; -1: no such instruction set, -2: no memory, -3: written beyond an end. Fills
  * `grid` with the rows and columns at whose multiples blocks may begin. */
 int cnn_test_product(const char *isa, int parts, const int64_t *size, const float *a,
@@ -34,7 +34,7 @@ int cnn_test_product(const char *isa, int parts, const int64_t *size, const floa
                      int64_t pieces, float *c, int64_t c_row, const float *bias,
                      int activation, int grad, float grad_p, const float *saved,
                      float *sums, int64_t blocks, const int64_t *block, int64_t *grid,
-                     int always) {
+                     int always, int column) {
     cnn_test_always = always;
     if (cnn_select(isa) != CNN_SELECTED)
         return -1;
@@ -47,6 +47,7 @@ int cnn_test_product(const char *isa, int parts, const int64_t *size, const floa
                     .b = b,
                     .b_row = b_steps[0],
                     .b_col = b_steps[1],
+                    .column = column,
                     .packed = pieces > 0,
                     .c = c,
                     .c_row = c_row,
