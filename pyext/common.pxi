@@ -82,7 +82,6 @@ cdef extern from "kernels.h" nogil:
         float *c
         int64_t c_row
         const float *bias
-        int64_t bias_col
         cnn_activation activation
         cnn_activation grad
         float grad_p

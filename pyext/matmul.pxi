@@ -146,7 +146,6 @@ cdef void prepare_matmul(matmul_task *t) noexcept nogil:
         p.a_col, p.b_row = p.b_row, p.a_col
         for i in range(t.ndim):
             t.a_step[i], t.b_step[i] = t.b_step[i], t.a_step[i]
-        p.bias_col = 0
         p.sums = NULL  # see column_sum
     p.parts = _matmul_parts
     cnn_table.matmul_plan_f32(p, &t.plan)
@@ -236,7 +235,6 @@ cdef void _product_of_rows(cnn_matmul *p, int64_t m, int64_t n, int64_t k,
     p.b_row = (1 if transpose_b else n) if k > 1 else n
     p.b_col = (k if transpose_b else 1) if n > 1 else 1
     p.c_row = n
-    p.bias_col = 1
 
 
 cdef void _pack_part(void *ctx, int64_t first, int64_t last) noexcept nogil:
@@ -381,7 +379,6 @@ cdef object _product(a, b, bias, bint swap_a, bint swap_b, const epilogue *after
     p.b_col = _stride(y, nb - 2 if swap_b else nb - 1) if p.n > 1 else 1
     p.b_row = _stride(y, nb - 1 if swap_b else nb - 2) if p.k > 1 else p.n
     p.bias = NULL
-    p.bias_col = 1
     if bias is not None:
         row = _contiguous(bias)
         p.bias = _data(row)

@@ -286,7 +286,7 @@ static void CNN_FN(amx_cell)(const cnn_matmul *p, int parts, const CNN_FN(amx_ch
     else
         CNN_FN(amx_fma)(p, parts, high, t->job.steps, a, cols, t->floats, t->product);
     CNN_FN(amx_finish)(&t->job, high, wide, t->product,
-                       t->bias ? t->bias + j * p->bias_col : NULL, c);
+                       t->bias ? t->bias + j : NULL, c);
 }
 
 static void CNN_FN(amx_block)(const cnn_matmul *p, const cnn_matmul_plan *plan,

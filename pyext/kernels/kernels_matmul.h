@@ -57,7 +57,6 @@ typedef struct {
     float *c;
     int64_t c_row;
     const float *bias; /* NULL: none */
-    int64_t bias_col;  /* 1: one value per column; 0: one value for all */
     cnn_activation activation;
     cnn_activation grad; /* its gradient, CNN_LINEAR for none */
     float grad_p;        /* slope or alpha of this gradient */

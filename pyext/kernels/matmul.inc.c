@@ -107,7 +107,6 @@ static CNN_FN(tile_fn) *const CNN_FN(tiles)[CNN_MATMUL_ROWS + 1][17] = {
 CNN_INLINE void CNN_FN(set_epilogue)(CNN_FN(tile_job) * job, const cnn_matmul *p,
                                      int first, int last) {
     job->first = first;
-    job->bias_col = p->bias_col;
     job->relu = last && p->activation == CNN_RELU;
     job->relu_grad = last && p->grad == CNN_RELU && !CNN_FN(has_epilogue)(p);
     job->saved_at = (uintptr_t)p->saved - (uintptr_t)p->c;
@@ -193,7 +192,7 @@ static void CNN_FN(last_panel)(const CNN_FN(tile_job) * job, int height, const f
         int width = 16;
         while (width > vectors || !tiles[width])
             width /= 2;
-        tiles[width](job, a, b + j, bias ? bias + j * job->bias_col : NULL, c + j,
+        tiles[width](job, a, b + j, bias ? bias + j : NULL, c + j,
                      cols - j);
         j += width * CNN_VLEN;
     }
@@ -225,7 +224,7 @@ static int64_t CNN_FN(dots_f32)(const cnn_matmul *p, int64_t m, int64_t n0, int6
             CNN_FN(set_epilogue)(&job, p, k0 == 0, last);
             const float *a = p->a + m * p->a_row + k0 * p->a_col;
             const float *b = p->b + k0 + n0 * p->b_col;
-            const float *bias = last && p->bias ? p->bias + n0 * p->bias_col : NULL;
+            const float *bias = last && p->bias ? p->bias + n0 : NULL;
             float *c = p->c + m * p->c_row + n0;
             if (wide)
                 CNN_FN(dots)(4, 1, &job, a, b, p->b_col, bias, c);
@@ -270,7 +269,7 @@ static int64_t CNN_FN(stream_f32)(const cnn_matmul *p, int64_t m, int64_t n0, in
             for (int64_t j = 0; j < cols; j += CNN_VLEN) {
                 v_f32 acc[1][16] = {{v_load(sums + j)}};
                 const float *bias =
-                    last && p->bias ? p->bias + (n0 + j) * p->bias_col : NULL;
+                    last && p->bias ? p->bias + n0 + j : NULL;
                 CNN_FN(finish)(1, 1, 1, 0, &job, acc, bias,
                                p->c + m * p->c_row + n0 + j, CNN_VLEN);
             }
@@ -460,7 +459,7 @@ static void CNN_FN(matmul_block_f32)(const cnn_matmul *p, const cnn_matmul_plan 
                         }
                         CNN_FN(meet_panel)(
                             &job, plan, tiles, t, end, a, p->a_row, b_at,
-                            bias ? bias + (nb + j) * p->bias_col : NULL,
+                            bias ? bias + nb + j : NULL,
                             p->c + i * p->c_row + nb + j,
                             cols - j < panel ? cols - j : panel);
                     }

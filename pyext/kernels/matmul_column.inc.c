@@ -15,7 +15,7 @@
 /* Outputs whose sums lie in L1 until the epilogue, and, where they lie side by side, whose
  * lanes lie in L2. */
 #define CNN_COLUMN_BLOCK 4096
-/* Outputs side by side of which it pays to read A.T: long pieces of its rows. */
+/* Fewest outputs side by side for a thread: long pieces of rows of A.T come in fastest. */
 #define CNN_COLUMN_PIECE 1024
 /* Most outputs side by side whose lanes stay in registers. */
 #define CNN_COLUMN_NARROW (8 * CNN_VLEN)

@@ -35,7 +35,6 @@ typedef struct {
     int chunks;      /* 1, 2 or CNN_TILE_CHUNKS; more than 1 if they are whole ones */
     int64_t b_chunk; /* from a chunk of B to the next */
     int64_t a_row, a_col, b_row, c_row;
-    int64_t bias_col;
     float *copy; /* NULL, or the panel that the rows of b are written to on the way */
     int first; /* first chunk: c is written, not added to */
     int relu, relu_grad; /* after the last chunk */
@@ -78,9 +77,7 @@ CNN_INLINE void CNN_FN(finish)(const int rows, const int vectors, const int chun
     if (bias) {
         CNN_UNROLL(16)
         for (int j = 0; j < vectors; j++) {
-            const v_f32 bv = job->bias_col
-                                 ? v_load_n(bias + j * CNN_VLEN, CNN_LANES_OF(j))
-                                 : v_set(*bias);
+            const v_f32 bv = v_load_n(bias + j * CNN_VLEN, CNN_LANES_OF(j));
             CNN_UNROLL(16)
             for (int i = 0; i < rows; i++)
                 acc[i][j] = acc[i][j] + bv;

@@ -172,7 +172,6 @@ static void make_column(int layout, cnn_matmul *p) {
     p->b_row = layout == 0 ? 1 : layout == 3 ? 2 : p->n;
     p->b_col = layout == 0 ? p->k : layout == 3 ? 2 * p->k + 1 : 1;
     p->c_row = p->n;
-    p->bias_col = 0;
     p->sums = NULL;
 }
 
@@ -197,7 +196,6 @@ static void run_product(const char *signature, void *kernel) {
                 p.b_col = layout & 2 ? k : 1;
                 p.c_row = n;
                 p.bias = after % 2 ? x + 100 : NULL;
-                p.bias_col = 1;
                 if ((after + layout) % 3) {
                     p.activation = (cnn_activation)after;
                 } else {

@@ -52,7 +52,6 @@ int cnn_test_product(const char *isa, int parts, const int64_t *size, const floa
                     .c = c,
                     .c_row = c_row,
                     .bias = bias,
-                    .bias_col = 1,
                     .activation = (cnn_activation)activation,
                     .grad = (cnn_activation)grad,
                     .grad_p = grad_p,
