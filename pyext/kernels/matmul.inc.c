@@ -18,8 +18,8 @@
  *   others   512 columns: 512 KiB, partly in L3; 1024 pay for an A that is packed
  * A product of more than PACK_SIZE rows * columns packs B. In place, B costs no copy, but
  * the rows of a wide B fall into the same few sets of L1, once per row of tiles, above
- * all where they lie a multiple of COLLIDE apart. Up to FEW_ROWS rows use a panel up at
- * once: it never leaves L1.
+ * all where they lie a multiple of COLLIDE apart. Up to FEW_ROWS rows, twice as many if B
+ * is transposed, use a panel up at once: it never leaves L1.
  */
 #define CNN_MATMUL_GROUP 8
 #define CNN_MATMUL_PACKED_GROUP 32
@@ -151,7 +151,8 @@ static void CNN_FN(matmul_plan_f32)(const cnn_matmul *p, cnn_matmul_plan *plan) 
     plan->pack_a = large && (p->a_col == 1 ? by_row : by_column);
     plan->group = plan->pack_a ? CNN_MATMUL_PACKED_GROUP : CNN_MATMUL_GROUP;
     plan->block_cols = plan->panel;
-    const int few = m <= CNN_MATMUL_FEW_ROWS && !plan->pack_a;
+    const int few =
+        m <= (p->b_col == 1 ? 1 : 2) * CNN_MATMUL_FEW_ROWS && !plan->pack_a;
     if (plan->panels && !few)
         plan->block_cols =
             (plan->pack_a ? CNN_MATMUL_PACKED_COLS : CNN_MATMUL_BLOCK_COLS) /
@@ -301,11 +302,11 @@ CNN_INLINE int64_t CNN_FN(rows_of)(CNN_FN(tile_rows) tiles, int64_t t) {
     return tiles.low * t + (t < tiles.high ? t : tiles.high);
 }
 
-/* Tiles t0 .. t1-1 of A, the first of which starts at a: a few steps of each in turn, a
- * line of every row, or as many columns as may fall into one set of L1. */
+/* Tiles t0 .. t1-1 of A, the first of which starts at a: rows to their end, or as many
+ * columns at a time as may fall into one set of L1. */
 static void CNN_FN(pack_a)(const cnn_matmul *p, CNN_FN(tile_rows) tiles, int64_t t0,
                            int64_t t1, int64_t steps, const float *a, float *packed) {
-    const int64_t few = p->a_row == 1 ? 8 : 16;
+    const int64_t few = p->a_row == 1 ? 8 : steps;
     for (int64_t k = 0; k < steps; k += few) {
         const int64_t part = steps - k < few ? steps - k : few;
         const float *from = a + k * p->a_col;
