@@ -31,6 +31,13 @@ static void CNN_FN(pack_strided)(int64_t count, int64_t steps, const float *x,
             const float *from = x + w * x_row;
             float *to = panel + w;
             int64_t k = 0;
+            for (; k + CNN_TRANSPOSE <= steps; k += CNN_TRANSPOSE) {
+                v_f32 out[CNN_TRANSPOSE];
+                CNN_FN(transpose_more)(from + k, x_row, out);
+                CNN_UNROLL(8)
+                for (int i = 0; i < CNN_TRANSPOSE; i++)
+                    v_store(to + (k + i) * width, out[i]);
+            }
             while (steps >= 4 && k < steps) {
                 k = k + 4 <= steps ? k : steps - 4; /* the last four overlap */
                 v_f32 out[4];
