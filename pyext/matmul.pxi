@@ -11,7 +11,8 @@ cdef enum:
     THREAD_FLOPS = 262144  # floating-point operations that pay for one more thread
     PART_FLOPS = 131072  # fewest operations in a part, the unit that threads take
     PARTS_PER_THREAD = 4  # so that a slow core does not hold up the others
-    PACK_COST = 32  # copying one element of a panel, in multiply-adds of one column
+    PACK_COST = 20  # copying one element of a panel, in multiply-adds of one column
+    COPY_COST = 8  # the same where a tile does it on its way
     CUT_COST = 90  # the same for cutting it into parts for tile units
 
 
@@ -93,6 +94,7 @@ cdef double _choose_grid(matmul_task *t, int64_t parts) noexcept nogil:
     what the thread with the most parts has to do, in multiply-adds per step of K."""
     cdef int64_t grid_cols, rows, cols, count
     cdef int pack_cost = CUT_COST if t.plan.parts else PACK_COST
+    cdef int pack_b_cost = COPY_COST if t.plan.copying else pack_cost
     cdef double cost, best = -1
     for grid_cols in range(1, parts + 1):
         rows = _even_step(t.p.m, parts // grid_cols, t.plan.tile_rows)
@@ -102,7 +104,7 @@ cdef double _choose_grid(matmul_task *t, int64_t parts) noexcept nogil:
         if t.plan.pack_a:
             cost += pack_cost * rows
         if t.plan.pack_b:
-            cost += pack_cost * cols
+            cost += pack_b_cost * cols
         cost *= _ceil_div(count, t.threads)
         if best < 0 or cost < best:
             best = cost

@@ -243,6 +243,7 @@ static void CNN_FN(amx_plan)(const cnn_matmul *p, cnn_matmul_plan *plan) {
     plan->tile_rows = plan->panel = CNN_AMX_SIDE;
     plan->pack_a = 1;
     plan->pack_b = !p->packed;
+    plan->copying = 0;
     plan->all_cols = (p->n + CNN_AMX_SIDE - 1) / CNN_AMX_SIDE * CNN_AMX_SIDE;
     const int64_t panels = plan->all_cols / CNN_AMX_SIDE, rest = p->k % chunk;
     plan->panels_size = CNN_FN(amx_chunk_at)(p, plan, p->k);
