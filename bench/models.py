@@ -68,7 +68,7 @@ def write_picture(path: str, results: list[dict[str, Any]]) -> None:
         )
         axis.set_xlabel("steps per second", fontsize=8)
         axis.tick_params(labelsize=8)
-        axis.margins(x=0.15)
+        axis.margins(x=0.2)
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 
