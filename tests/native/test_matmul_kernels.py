@@ -315,6 +315,27 @@ def test_stacks(native: ModuleType, a: tuple[int, ...], b: tuple[int, ...]) -> N
         assert_close(native.matmul(every_other, y), x, y)
 
 
+@pytest.mark.parametrize("n", [1, 9, 70])
+@pytest.mark.usefixtures("isa")
+def test_strided_stacks_times_one_matrix(native: ModuleType, n: int) -> None:
+    whole, w = make(9, 8, 300), make(300, n)
+    views = [
+        whole[::2],
+        whole[::-1],
+        whole[:, ::2],
+        whole[:, :1],
+        whole[:, 5:6][::3],
+        whole[:, 2:7],
+        whole.transpose(1, 0, 2),
+        np.broadcast_to(whole[0], (3, 8, 300)),
+        np.broadcast_to(whole[0, :1], (3, 1, 300)),
+        whole.reshape(3, 3, 8, 300)[:, 1:, ::4],
+    ]
+    for x in views:
+        want = native.matmul(np.ascontiguousarray(x), w)
+        assert equal_bits(native.matmul(x, w), want)
+
+
 @pytest.mark.usefixtures("isa", "restore")
 def test_large_stacks_are_cut_among_threads(native: ModuleType) -> None:
     for count, m, n, k in ((3, 90, 100, 80), (200, 16, 17, 18), (5, 1, 300, 500)):
