@@ -26,9 +26,10 @@ static int intact(const float *p, int64_t count) {
 }
 
 /* Compute the blocks (m0, m1, n0, n1) one after the other. With `pieces`, B is packed
- * before, in so many pieces, the last one first; `column` is that of cnn_matmul. Returns how many bfloat16 parts the plan
- * uses; -1: no such instruction set, -2: no memory, -3: written beyond an end. Fills
- * `grid` with the rows and columns at whose multiples blocks may begin. */
+ * before, in so many pieces, the last one first; `column` is that of cnn_matmul. Returns
+ * how many bfloat16 parts the plan uses; -1: no such instruction set, -2: no memory, -3:
+ * written beyond an end. Fills `grid` with the rows and columns at whose multiples blocks
+ * may begin. */
 int cnn_test_product(const char *isa, int parts, const int64_t *size, const float *a,
                      const int64_t *a_steps, const float *b, const int64_t *b_steps,
                      int64_t pieces, float *c, int64_t c_row, const float *bias,
