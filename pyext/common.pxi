@@ -92,7 +92,7 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct cnn_matmul_plan:
         int tile_rows
         int panel
-        int pack_a, pack_b, copying
+        int pack_a, pack_b
         int64_t scratch
         int64_t all_cols
         int64_t panels_size

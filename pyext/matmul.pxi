@@ -10,9 +10,8 @@ from libc.string cimport memset
 cdef enum:
     THREAD_FLOPS = 262144  # floating-point operations that pay for one more thread
     PART_FLOPS = 131072  # fewest operations in a part, the unit that threads take
-    PARTS_PER_THREAD = 4  # so that a slow core does not hold up the others
-    PACK_COST = 20  # copying one element of a panel, in multiply-adds of one column
-    COPY_COST = 8  # the same where a tile does it on its way
+    PARTS_PER_THREAD = 2  # so that a slow core does not hold up the others
+    PACK_COST = 14  # copying one element of a panel, in multiply-adds of one column
     CUT_COST = 90  # the same for cutting it into parts for tile units
 
 
@@ -94,7 +93,6 @@ cdef double _choose_grid(matmul_task *t, int64_t parts) noexcept nogil:
     what the thread with the most parts has to do, in multiply-adds per step of K."""
     cdef int64_t grid_cols, rows, cols, count
     cdef int pack_cost = CUT_COST if t.plan.parts else PACK_COST
-    cdef int pack_b_cost = COPY_COST if t.plan.copying else pack_cost
     cdef double cost, best = -1
     for grid_cols in range(1, parts + 1):
         rows = _even_step(t.p.m, parts // grid_cols, t.plan.tile_rows)
@@ -104,7 +102,7 @@ cdef double _choose_grid(matmul_task *t, int64_t parts) noexcept nogil:
         if t.plan.pack_a:
             cost += pack_cost * rows
         if t.plan.pack_b:
-            cost += pack_b_cost * cols
+            cost += pack_cost * cols
         cost *= _ceil_div(count, t.threads)
         if best < 0 or cost < best:
             best = cost
@@ -114,20 +112,11 @@ cdef double _choose_grid(matmul_task *t, int64_t parts) noexcept nogil:
 
 
 cdef void _split_product(matmul_task *t, int64_t parts) noexcept nogil:
-    """Cut a product into `parts` parts, or fewer where that saves much copying."""
-    cdef int64_t rows, cols
-    cdef double cost = _choose_grid(t, parts), other
-    # copies for fused multiply-adds are cheaper than a thread that waits for another
-    while t.plan.parts and parts >= 2 * t.threads:
-        rows = t.rows
-        cols = t.cols
-        parts //= 2
-        other = _choose_grid(t, parts)
-        if other > 0.9 * cost:
-            t.rows = rows
-            t.cols = cols
-            break
-        cost = other
+    """Cut a product into `parts` parts, or half as many where that saves copies: more of
+    them than threads make up for a slow one."""
+    cdef double cost = _choose_grid(t, parts)
+    if parts >= 2 * t.threads and _choose_grid(t, parts // 2) > 0.98 * cost:
+        _choose_grid(t, parts)
     t.grid_cols = _ceil_div(t.p.n, t.cols)
     t.grid = t.grid_cols * _ceil_div(t.p.m, t.rows)
 
