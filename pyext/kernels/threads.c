@@ -50,6 +50,7 @@ static struct {
     int fork_handler_installed;
     _Atomic int threads; /* 0: not set yet */
     _Atomic int cpus;    /* 0: not probed yet */
+    _Atomic int caller_cpu;
 } pool;
 
 static _Thread_local int inside_task;
@@ -132,6 +133,52 @@ static int may_spin(void) {
            atomic_load_explicit(&pool.cpus, memory_order_relaxed);
 }
 
+/* ---- CPUs --------------------------------------------------------------------- */
+
+#if defined(__linux__)
+
+/* The CPUs that this thread may run on, to be freed, or NULL. */
+static cpu_set_t *get_affinity(size_t *bytes) {
+    /* The kernel's mask may be wider than cpu_set_t: grow until it fits. */
+    for (size_t size = 1024; size <= (size_t)1 << 20; size *= 2) {
+        cpu_set_t *set = CPU_ALLOC(size);
+        if (!set)
+            break;
+        *bytes = CPU_ALLOC_SIZE(size);
+        if (sched_getaffinity(0, *bytes, set) == 0)
+            return set;
+        CPU_FREE(set);
+    }
+    return NULL;
+}
+
+static int current_cpu(void) { return sched_getcpu(); }
+
+/* Go on elsewhere if this thread runs on `cpu` and may run on others. */
+static void leave_cpu(int cpu) {
+    size_t bytes;
+    if (cpu < 0 || sched_getcpu() != cpu)
+        return;
+    cpu_set_t *set = get_affinity(&bytes);
+    if (!set)
+        return;
+    CPU_CLR_S((size_t)cpu, bytes, set);
+    /* refused where no other CPU is left */
+    if (sched_setaffinity(0, bytes, set) == 0) {
+        CPU_SET_S((size_t)cpu, bytes, set);
+        sched_setaffinity(0, bytes, set);
+    }
+    CPU_FREE(set);
+}
+
+#else
+
+static int current_cpu(void) { return -1; }
+
+static void leave_cpu(int cpu) { (void)cpu; }
+
+#endif
+
 /* ---- workers ------------------------------------------------------------------ */
 
 static void run_parts(cnn_part_fn fn, void *ctx, int64_t parts, int slot) {
@@ -176,6 +223,9 @@ static void *worker_main(void *arg) {
             while (atomic_load(&pool.epoch) == seen)
                 word_wait(&pool.epoch, seen);
             atomic_fetch_sub(&pool.sleepers, 1);
+            /* Woken where it slept, it may share the caller's CPU for many jobs. */
+            if (may_spin())
+                leave_cpu(atomic_load_explicit(&pool.caller_cpu, memory_order_relaxed));
         }
         seen = atomic_load(&pool.epoch);
         wanted = join_job();
@@ -260,6 +310,7 @@ void cnn_parallel_parts(int64_t parts, int threads, cnn_part_fn fn, void *ctx) {
     pool.ctx = ctx;
     pool.parts = parts;
     atomic_store_explicit(&pool.next_part, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool.caller_cpu, current_cpu(), memory_order_relaxed);
     if (pool.workers < helpers)
         start_workers(helpers);
     atomic_store_explicit(&pool.gate, GATE_OPEN | helpers << GATE_LIMIT_SHIFT,
@@ -335,17 +386,12 @@ void cnn_set_num_threads(int n) {
 
 static int affinity_cpus(void) {
 #if defined(__linux__)
-    /* The kernel's mask may be wider than cpu_set_t: grow until it fits. */
-    for (size_t size = 1024; size <= (size_t)1 << 20; size *= 2) {
-        cpu_set_t *set = CPU_ALLOC(size);
-        if (!set)
-            break;
-        size_t bytes = CPU_ALLOC_SIZE(size);
-        int failed = sched_getaffinity(0, bytes, set);
-        int count = failed ? 0 : CPU_COUNT_S(bytes, set);
+    size_t bytes;
+    cpu_set_t *set = get_affinity(&bytes);
+    if (set) {
+        int count = CPU_COUNT_S(bytes, set);
         CPU_FREE(set);
-        if (count > 0)
-            return count;
+        return count;
     }
 #endif
     long online = sysconf(_SC_NPROCESSORS_ONLN);

@@ -1,8 +1,12 @@
 /* Exercises the thread pool by itself; test_threads.py builds it, also with
- * -fsanitize=thread. Usage: threads_stress pool | fork | quota LIST MOUNT */
+ * -fsanitize=thread. Usage: threads_stress pool | fork | cpus | quota LIST MOUNT */
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* sched_setaffinity */
+#endif
 #include "threads.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -126,6 +130,91 @@ static void run_forks(void) {
     pthread_join(busy, NULL);
 }
 
+/* ---- a worker does not share the caller's CPU while another may take it ------- */
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+
+typedef struct {
+    _Atomic int started;
+    pid_t worker;
+    int worker_cpu;
+} meeting;
+
+/* Each of two parts waits for the other. */
+static void meet(void *ctx, int64_t part, int slot) {
+    meeting *m = ctx;
+    (void)part;
+    if (slot != 0) {
+        m->worker = (pid_t)syscall(SYS_gettid);
+        m->worker_cpu = sched_getcpu();
+    }
+    atomic_fetch_add(&m->started, 1);
+    for (time_t end = time(NULL) + 10; atomic_load(&m->started) < 2;)
+        if (time(NULL) > end)
+            return;
+}
+
+/* The worker of a job that starts when it sleeps. */
+static meeting meet_asleep(void) {
+    struct timespec pause = {0, 2000000};
+    meeting m = {.worker = 0};
+    nanosleep(&pause, NULL);
+    cnn_parallel_parts(2, 2, meet, &m);
+    expect(m.worker != 0, "a worker took part");
+    return m;
+}
+
+static void *occupy(void *stop) {
+    while (!atomic_load((_Atomic int *)stop))
+        ;
+    return NULL;
+}
+
+static void run_on_cpus(void) {
+    cpu_set_t all, mine, now;
+    _Atomic int stop = 0;
+    pthread_t busy;
+    pthread_attr_t attributes;
+    int cpu = 0, elsewhere = 0;
+    expect(!sched_getaffinity(0, sizeof all, &all), "getaffinity");
+    if (cnn_available_cpus() < 2) {
+        printf("only one CPU\n");
+        return;
+    }
+    while (!CPU_ISSET(cpu, &all))
+        cpu++;
+    CPU_ZERO(&mine);
+    CPU_SET(cpu, &mine);
+    cnn_set_num_threads(2);
+    const pid_t worker = meet_asleep().worker;
+
+    /* the other CPUs are busy, so that the worker wakes where it slept */
+    CPU_XOR(&now, &all, &mine);
+    pthread_attr_init(&attributes);
+    pthread_attr_setaffinity_np(&attributes, sizeof now, &now);
+    expect(!pthread_create(&busy, &attributes, occupy, &stop), "create");
+    expect(!sched_setaffinity(0, sizeof mine, &mine), "setaffinity");
+    for (int round = 0; round < 20; round++) {
+        expect(!sched_setaffinity(worker, sizeof mine, &mine), "setaffinity");
+        expect(meet_asleep().worker_cpu == cpu, "a worker stays where it must");
+        expect(!sched_setaffinity(worker, sizeof all, &all), "setaffinity");
+        elsewhere += meet_asleep().worker_cpu != cpu;
+    }
+    expect(elsewhere > 15, "a worker leaves the caller's CPU");
+    expect(!sched_getaffinity(worker, sizeof now, &now) && CPU_EQUAL(&now, &all),
+           "a worker may run where it might before");
+    atomic_store(&stop, 1);
+    pthread_join(busy, NULL);
+    pthread_attr_destroy(&attributes);
+}
+
+#else
+
+static void run_on_cpus(void) { printf("no control over CPUs\n"); }
+
+#endif
+
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
     if (!strcmp(mode, "quota") && argc == 4) {
@@ -136,6 +225,8 @@ int main(int argc, char **argv) {
         run_callers();
     else if (!strcmp(mode, "fork"))
         run_forks();
+    else if (!strcmp(mode, "cpus"))
+        run_on_cpus();
     else
         return 2;
     return atomic_load(&failures) ? 1 : 0;
