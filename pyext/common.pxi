@@ -189,7 +189,8 @@ cdef extern from "threads.h" nogil:
     ctypedef void (*cnn_task_fn)(void *ctx, int64_t begin, int64_t end) noexcept nogil
     ctypedef void (*cnn_part_fn)(void *ctx, int64_t part, int slot) noexcept nogil
     void cnn_parallel_for(int64_t n, int64_t grain, cnn_task_fn fn, void *ctx)
-    void cnn_parallel_parts(int64_t parts, int threads, cnn_part_fn fn, void *ctx)
+    void cnn_parallel_parts(int64_t parts, int threads, int64_t work, cnn_part_fn fn,
+                            void *ctx)
     int cnn_num_threads()
     void cnn_set_num_threads(int n)
     int cnn_available_cpus()

@@ -73,6 +73,7 @@ cdef struct matmul_task:
     int64_t grid  # parts in a product
     int64_t parts
     int threads
+    int64_t work  # see cnn_parallel_parts
     int64_t scratch_size  # floats that run_matmul needs
     float *scratch
     const float *column  # where b is one column with sums: it, contiguous, and its sum
@@ -112,8 +113,7 @@ cdef double _choose_grid(matmul_task *t, int64_t parts) noexcept nogil:
 
 
 cdef void _split_product(matmul_task *t, int64_t parts) noexcept nogil:
-    """Cut a product into `parts` parts, or half as many where that saves copies: more of
-    them than threads make up for a slow one."""
+    """Cut a product into `parts` parts, or half as many where that saves copies."""
     cdef double cost = _choose_grid(t, parts)
     if parts >= 2 * t.threads and _choose_grid(t, parts // 2) > 0.98 * cost:
         _choose_grid(t, parts)
@@ -149,6 +149,7 @@ cdef void prepare_matmul(matmul_task *t) noexcept nogil:
     t.grid = t.grid_cols = 1
     t.threads = 1
     flops = 2.0 * p.m * p.n * p.k * t.batch
+    t.work = <int64_t>min(flops / THREAD_FLOPS, 1e6)
     if flops >= 2 * THREAD_FLOPS:
         t.threads = cnn_num_threads()
         if flops < <double>THREAD_FLOPS * t.threads:
@@ -202,7 +203,7 @@ cdef void run_matmul(matmul_task *t, float *scratch) noexcept nogil:
     elif t.parts == 1:
         _matmul_part(t, 0, 0)
     else:
-        cnn_parallel_parts(t.parts, t.threads, _matmul_part, t)
+        cnn_parallel_parts(t.parts, t.threads, t.work, _matmul_part, t)
     if t.column_sum != NULL:
         cnn_table.sum_f32(1, t.p.k, t.column, t.column_sum)
 

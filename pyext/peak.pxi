@@ -1,5 +1,9 @@
 # What the machine can do at best, on all threads that calls may use.
 
+cdef enum:
+    MUCH_WORK = 1 << 20  # every thread is wanted at once
+
+
 cdef struct stream_task:
     cnn_stream_fn *fn
     const float *a
@@ -14,11 +18,10 @@ cdef struct peak_task:
     int64_t rounds
 
 
-cdef void _peak_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
+cdef void _peak_part(void *ctx, int64_t part, int slot) noexcept nogil:
     cdef peak_task *t = <peak_task *>ctx
     cdef float total
-    for _ in range(end - i):
-        t.fn(t.rounds, 0.5, &total)
+    t.fn(t.rounds, 0.5, &total)
 
 
 cdef int64_t _peak(cnn_peak_fn *fn, int64_t rounds):
@@ -28,20 +31,16 @@ cdef int64_t _peak(cnn_peak_fn *fn, int64_t rounds):
     task.fn = fn
     task.rounds = rounds
     with nogil:
-        cnn_parallel_for(threads, 1, _peak_part, &task)
+        cnn_parallel_parts(threads, <int>threads, MUCH_WORK, _peak_part, &task)
     return threads * rounds * fn(0, 0.5, &total)
 
 
-cdef void _stream_part(void *ctx, int64_t i, int64_t end) noexcept nogil:
+cdef void _stream_part(void *ctx, int64_t part, int slot) noexcept nogil:
     cdef stream_task *t = <stream_task *>ctx
-    cdef int64_t at
+    cdef int64_t at = part * t.n
     cdef float total
-    while i < end:
-        at = i * t.n
-        for _ in range(t.repeats):
-            t.fn(t.n, t.a + at, t.b + at, 1.5,
-                 t.y + at if t.y != NULL else &total)
-        i += 1
+    for _ in range(t.repeats):
+        t.fn(t.n, t.a + at, t.b + at, 1.5, t.y + at if t.y != NULL else &total)
 
 
 def fma_peak(int64_t rounds) -> int:
@@ -110,5 +109,5 @@ def stream(str kind, a, b, y, int64_t repeats) -> int:
     task.y = NULL if kind == "read" else <float *>cnp.PyArray_DATA(one)
     task.repeats = repeats
     with nogil:
-        cnn_parallel_for(threads, 1, _stream_part, &task)
+        cnn_parallel_parts(threads, <int>threads, MUCH_WORK, _stream_part, &task)
     return arrays[kind] * 4 * threads * task.n * repeats

@@ -23,6 +23,10 @@
 /* How long an idle worker (or a caller that waits for the last part) polls before it
  * sleeps. A wake-up through the kernel costs about 30 us, a polled one 0.2 us. */
 #define SPIN_NANOSECONDS 50000
+/* Sleeping workers come late, and waking them costs the caller 5 us: they are called at
+ * once for so many times the work that pays for a worker that polls, or for jobs in quick
+ * succession, else as soon as the rest of a job seems to take SPIN_NANOSECONDS. */
+#define WAKE_WORK 8
 /* Ranges per thread in cnn_parallel_for: enough that one slow core does not hold up
  * the others, few enough that a range stays long. */
 #define RANGES_PER_THREAD 4
@@ -47,10 +51,17 @@ static struct {
     /* Owned by the holder of `busy`. */
     alignas(64) _Atomic int busy;
     unsigned workers;
+#if defined(__linux__)
+    struct {
+        pthread_t thread;
+        int cpu; /* taken from those it may run on, or -1 */
+    } worker[CNN_MAX_THREADS];
+    int caller_cpu; /* that they keep off */
+#endif
+    int64_t last_small; /* when the last job started that did not wake workers at once */
     int fork_handler_installed;
     _Atomic int threads; /* 0: not set yet */
     _Atomic int cpus;    /* 0: not probed yet */
-    _Atomic int caller_cpu;
 } pool;
 
 static _Thread_local int inside_task;
@@ -152,43 +163,43 @@ static cpu_set_t *get_affinity(size_t *bytes) {
     return NULL;
 }
 
-static int current_cpu(void) { return sched_getcpu(); }
-
-/* Go on elsewhere if this thread runs on `cpu` and may run on others. */
-static void leave_cpu(int cpu) {
+/* In a virtual machine Linux wakes a thread on the waker's own CPU rather than on one that
+ * is halted; they would take turns there for milliseconds. */
+static void keep_off_caller(void) {
+    const int cpu = sched_getcpu();
     size_t bytes;
-    if (cpu < 0 || sched_getcpu() != cpu)
+    if (cpu < 0 || cpu == pool.caller_cpu || !may_spin())
         return;
-    cpu_set_t *set = get_affinity(&bytes);
-    if (!set)
-        return;
-    CPU_CLR_S((size_t)cpu, bytes, set);
-    /* refused where no other CPU is left */
-    if (sched_setaffinity(0, bytes, set) == 0) {
-        CPU_SET_S((size_t)cpu, bytes, set);
-        sched_setaffinity(0, bytes, set);
+    cpu_set_t *callers = get_affinity(&bytes);
+    cpu_set_t *set = callers ? CPU_ALLOC(8 * bytes) : NULL;
+    for (unsigned i = 0; set && i < pool.workers; i++) {
+        int *taken = &pool.worker[i].cpu;
+        if (pthread_getaffinity_np(pool.worker[i].thread, bytes, set) != 0)
+            continue;
+        /* unless somebody took it from all threads meanwhile */
+        if (*taken >= 0 && CPU_ISSET_S((size_t)*taken, bytes, callers))
+            CPU_SET_S((size_t)*taken, bytes, set);
+        *taken = CPU_ISSET_S((size_t)cpu, bytes, set) ? cpu : -1;
+        CPU_CLR_S((size_t)cpu, bytes, set);
+        if (CPU_COUNT_S(bytes, set) == 0 ||
+            pthread_setaffinity_np(pool.worker[i].thread, bytes, set) != 0)
+            *taken = -1;
     }
     CPU_FREE(set);
+    CPU_FREE(callers);
+    pool.caller_cpu = cpu;
 }
 
 #else
 
-static int current_cpu(void) { return -1; }
-
-static void leave_cpu(int cpu) { (void)cpu; }
+static void keep_off_caller(void) {}
 
 #endif
 
 /* ---- workers ------------------------------------------------------------------ */
 
-static void run_parts(cnn_part_fn fn, void *ctx, int64_t parts, int slot) {
-    for (;;) {
-        int64_t part =
-            atomic_fetch_add_explicit(&pool.next_part, 1, memory_order_relaxed);
-        if (part >= parts)
-            return;
-        fn(ctx, part, slot);
-    }
+static int64_t take_part(void) {
+    return atomic_fetch_add_explicit(&pool.next_part, 1, memory_order_relaxed);
 }
 
 /* Join the open job, if any. Returns 0 when the job has workers enough. */
@@ -205,7 +216,9 @@ static int join_job(void) {
         &pool.gate, &gate, gate + 1, memory_order_acquire, memory_order_relaxed));
 
     /* Nobody leaves before the parts have run out, so `inside` is a free slot. */
-    run_parts(pool.fn, pool.ctx, pool.parts, (int)inside + 1);
+    const int64_t parts = pool.parts;
+    for (int64_t part = take_part(); part < parts; part = take_part())
+        pool.fn(pool.ctx, part, (int)inside + 1);
 
     gate = atomic_fetch_sub_explicit(&pool.gate, 1, memory_order_acq_rel);
     if ((gate & GATE_COUNT_MASK) == 1 && (gate & GATE_WAITING))
@@ -223,9 +236,6 @@ static void *worker_main(void *arg) {
             while (atomic_load(&pool.epoch) == seen)
                 word_wait(&pool.epoch, seen);
             atomic_fetch_sub(&pool.sleepers, 1);
-            /* Woken where it slept, it may share the caller's CPU for many jobs. */
-            if (may_spin())
-                leave_cpu(atomic_load_explicit(&pool.caller_cpu, memory_order_relaxed));
         }
         seen = atomic_load(&pool.epoch);
         wanted = join_job();
@@ -261,9 +271,15 @@ static void start_workers(unsigned wanted) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (pool.workers < wanted) {
         pthread_t thread;
-        void *seen = (void *)(uintptr_t)atomic_load(&pool.epoch);
+        /* the job that is open now is new to it */
+        void *seen = (void *)(uintptr_t)(atomic_load(&pool.epoch) - 1);
         if (pthread_create(&thread, &attributes, worker_main, seen) != 0)
             break;
+#if defined(__linux__)
+        pool.worker[pool.workers].thread = thread;
+        pool.worker[pool.workers].cpu = -1;
+        pool.caller_cpu = -1;
+#endif
         pool.workers++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -293,7 +309,50 @@ static void wait_until_empty(void) {
     }
 }
 
-void cnn_parallel_parts(int64_t parts, int threads, cnn_part_fn fn, void *ctx) {
+static unsigned workers_awake(void) {
+    unsigned sleepers = atomic_load(&pool.sleepers);
+    return pool.workers > sleepers ? pool.workers - sleepers : 0;
+}
+
+/* Bring `helpers` workers, or as many as there can be, to the open job. */
+static void call_workers(unsigned helpers) {
+    if (pool.workers < helpers) {
+        start_workers(helpers);
+        keep_off_caller();
+    }
+    /* Either a worker sees the new epoch before it sleeps, or it is counted here. */
+    unsigned awake = workers_awake();
+    if (awake < helpers) {
+        keep_off_caller();
+        word_wake(&pool.epoch, helpers - awake);
+    }
+}
+
+/* Run parts until none is left, and call workers once that pays. */
+static void run_parts(cnn_part_fn fn, void *ctx, int64_t parts, int64_t work,
+                      unsigned helpers) {
+    int called = work >= WAKE_WORK;
+    int64_t start = 0;
+    if (!called && workers_awake() < helpers) {
+        start = now_nanoseconds();
+        called = start - pool.last_small < 2 * SPIN_NANOSECONDS;
+        pool.last_small = start;
+    }
+    if (called)
+        call_workers(helpers);
+    for (int64_t part = take_part(); part < parts; part = take_part()) {
+        fn(ctx, part, 0);
+        if (!called && start) {
+            int64_t elapsed = now_nanoseconds() - start;
+            called = elapsed * (parts - part - 1) > SPIN_NANOSECONDS * (part + 1);
+            if (called)
+                call_workers(helpers);
+        }
+    }
+}
+
+void cnn_parallel_parts(int64_t parts, int threads, int64_t work, cnn_part_fn fn,
+                        void *ctx) {
     int limit = cnn_num_threads();
     if (threads < limit)
         limit = threads;
@@ -310,20 +369,11 @@ void cnn_parallel_parts(int64_t parts, int threads, cnn_part_fn fn, void *ctx) {
     pool.ctx = ctx;
     pool.parts = parts;
     atomic_store_explicit(&pool.next_part, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool.caller_cpu, current_cpu(), memory_order_relaxed);
-    if (pool.workers < helpers)
-        start_workers(helpers);
     atomic_store_explicit(&pool.gate, GATE_OPEN | helpers << GATE_LIMIT_SHIFT,
                           memory_order_release);
     atomic_fetch_add(&pool.epoch, 1);
-    /* Either a worker sees the new epoch before it sleeps, or it is counted here. */
-    unsigned sleepers = atomic_load(&pool.sleepers);
-    unsigned awake = pool.workers > sleepers ? pool.workers - sleepers : 0;
-    if (awake < helpers && sleepers > 0)
-        word_wake(&pool.epoch, helpers - awake);
-
     inside_task = 1;
-    run_parts(fn, ctx, parts, 0);
+    run_parts(fn, ctx, parts, work, helpers);
     inside_task = 0;
     wait_until_empty();
     atomic_store_explicit(&pool.busy, 0, memory_order_release);
@@ -360,7 +410,7 @@ void cnn_parallel_for(int64_t n, int64_t grain, cnn_task_fn fn, void *ctx) {
     if (step >= 1024)
         step = (step + 63) & ~(int64_t)63; /* keep the alignment of the first range */
     range_job job = {fn, ctx, n, step};
-    cnn_parallel_parts((n - 1) / step + 1, threads, run_range, &job);
+    cnn_parallel_parts((n - 1) / step + 1, threads, n / grain, run_range, &job);
 }
 
 /* ---- how many threads --------------------------------------------------------- */

@@ -20,8 +20,10 @@ void cnn_parallel_for(int64_t n, int64_t grain, cnn_task_fn fn, void *ctx);
 
 /* Run parts 0..parts-1 on at most `threads` threads, in any order. Every part gets a
  * slot in [0, threads); two parts that run at the same time never share a slot, so a
- * slot indexes per-thread scratch. */
-void cnn_parallel_parts(int64_t parts, int threads, cnn_part_fn fn, void *ctx);
+ * slot indexes per-thread scratch. `work` is all of it, 1 being the least that pays for
+ * a thread; workers that sleep are not woken for little. */
+void cnn_parallel_parts(int64_t parts, int threads, int64_t work, cnn_part_fn fn,
+                        void *ctx);
 
 int cnn_num_threads(void);
 void cnn_set_num_threads(int n); /* clamped to 1..CNN_MAX_THREADS */

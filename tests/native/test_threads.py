@@ -53,7 +53,7 @@ def stress(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("stress"))
 
 
-@pytest.mark.parametrize("mode", ["pool", "fork", "cpus"])
+@pytest.mark.parametrize("mode", ["pool", "fork", "wake", "cpus"])
 def test_stress(stress: Path, mode: str) -> None:
     done = run(stress, mode)
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,5 @@
 /* Exercises the thread pool by itself; test_threads.py builds it, also with
- * -fsanitize=thread. Usage: threads_stress pool | fork | cpus | quota LIST MOUNT */
+ * -fsanitize=thread. Usage: threads_stress pool | fork | wake | cpus | quota LIST MOUNT */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* sched_setaffinity */
 #endif
@@ -70,7 +70,7 @@ static void use_slot(void *ctx, int64_t part, int slot) {
 
 static void check_slots(int threads, int slow) {
     slot_check check = {.slots = threads, .slow = slow};
-    cnn_parallel_parts(64, threads, use_slot, &check);
+    cnn_parallel_parts(64, threads, slow ? 1 : 8, use_slot, &check);
     int parts = 0, wrong = 0;
     for (int i = 0; i < threads; i++)
         parts += check.in_slot[i];
@@ -130,7 +130,48 @@ static void run_forks(void) {
     pthread_join(busy, NULL);
 }
 
-/* ---- a worker does not share the caller's CPU while another may take it ------- */
+/* ---- workers that sleep are not woken for little -------------------------------- */
+
+typedef struct {
+    int sleep;          /* parts take a millisecond rather than a microsecond */
+    _Atomic int helped; /* parts that workers ran */
+} small_job;
+
+static void run_small(void *ctx, int64_t part, int slot) {
+    small_job *job = ctx;
+    struct timespec pause = {0, 1000000};
+    (void)part;
+    if (slot != 0)
+        atomic_fetch_add(&job->helped, 1);
+    if (job->sleep)
+        nanosleep(&pause, NULL);
+    for (volatile int i = 0; i < 500; i++)
+        ;
+}
+
+/* Times, of 20, that workers helped with so many jobs in a row. */
+static int count_helped(int64_t work, int sleep, int in_a_row) {
+    struct timespec pause = {0, 2000000};
+    int helped = 0;
+    for (int round = 0; round < 20; round++) {
+        nanosleep(&pause, NULL); /* the workers fall asleep */
+        small_job job = {.sleep = sleep};
+        for (int i = 0; i < in_a_row; i++)
+            cnn_parallel_parts(8, 2, work, run_small, &job);
+        helped += atomic_load(&job.helped) > 0;
+    }
+    return helped;
+}
+
+static void run_wake(void) {
+    cnn_set_num_threads(2);
+    expect(count_helped(8, 1, 1) > 15, "workers come at once for much work");
+    expect(count_helped(1, 1, 1) > 15, "workers come for parts that take long");
+    expect(count_helped(1, 0, 1) < 5, "workers sleep on while there is little to do");
+    expect(count_helped(1, 0, 5000) > 15, "workers come for jobs in quick succession");
+}
+
+/* ---- workers keep off the caller's CPU ------------------------------------------ */
 
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -138,7 +179,7 @@ static void run_forks(void) {
 typedef struct {
     _Atomic int started;
     pid_t worker;
-    int worker_cpu;
+    int worker_cpu, caller_cpu;
 } meeting;
 
 /* Each of two parts waits for the other. */
@@ -148,6 +189,8 @@ static void meet(void *ctx, int64_t part, int slot) {
     if (slot != 0) {
         m->worker = (pid_t)syscall(SYS_gettid);
         m->worker_cpu = sched_getcpu();
+    } else {
+        m->caller_cpu = sched_getcpu();
     }
     atomic_fetch_add(&m->started, 1);
     for (time_t end = time(NULL) + 10; atomic_load(&m->started) < 2;)
@@ -160,53 +203,47 @@ static meeting meet_asleep(void) {
     struct timespec pause = {0, 2000000};
     meeting m = {.worker = 0};
     nanosleep(&pause, NULL);
-    cnn_parallel_parts(2, 2, meet, &m);
+    cnn_parallel_parts(2, 2, 8, meet, &m);
     expect(m.worker != 0, "a worker took part");
     return m;
 }
 
-static void *occupy(void *stop) {
-    while (!atomic_load((_Atomic int *)stop))
-        ;
-    return NULL;
+static void pin(pid_t thread, int cpu) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    expect(!sched_setaffinity(thread, sizeof one, &one), "setaffinity");
 }
 
 static void run_on_cpus(void) {
-    cpu_set_t all, mine, now;
-    _Atomic int stop = 0;
-    pthread_t busy;
-    pthread_attr_t attributes;
-    int cpu = 0, elsewhere = 0;
+    cpu_set_t all, now;
+    int cpus[2], count = 0;
     expect(!sched_getaffinity(0, sizeof all, &all), "getaffinity");
     if (cnn_available_cpus() < 2) {
         printf("only one CPU\n");
         return;
     }
-    while (!CPU_ISSET(cpu, &all))
-        cpu++;
-    CPU_ZERO(&mine);
-    CPU_SET(cpu, &mine);
+    for (int cpu = 0; count < 2; cpu++)
+        if (CPU_ISSET(cpu, &all))
+            cpus[count++] = cpu;
     cnn_set_num_threads(2);
     const pid_t worker = meet_asleep().worker;
-
-    /* the other CPUs are busy, so that the worker wakes where it slept */
-    CPU_XOR(&now, &all, &mine);
-    pthread_attr_init(&attributes);
-    pthread_attr_setaffinity_np(&attributes, sizeof now, &now);
-    expect(!pthread_create(&busy, &attributes, occupy, &stop), "create");
-    expect(!sched_setaffinity(0, sizeof mine, &mine), "setaffinity");
     for (int round = 0; round < 20; round++) {
-        expect(!sched_setaffinity(worker, sizeof mine, &mine), "setaffinity");
-        expect(meet_asleep().worker_cpu == cpu, "a worker stays where it must");
-        expect(!sched_setaffinity(worker, sizeof all, &all), "setaffinity");
-        elsewhere += meet_asleep().worker_cpu != cpu;
+        pin(0, cpus[round % 2]);
+        expect(!sched_setaffinity(0, sizeof all, &all), "setaffinity");
+        const meeting m = meet_asleep();
+        expect(m.worker_cpu != m.caller_cpu, "a worker keeps off the caller's CPU");
     }
-    expect(elsewhere > 15, "a worker leaves the caller's CPU");
-    expect(!sched_getaffinity(worker, sizeof now, &now) && CPU_EQUAL(&now, &all),
-           "a worker may run where it might before");
-    atomic_store(&stop, 1);
-    pthread_join(busy, NULL);
-    pthread_attr_destroy(&attributes);
+    expect(!sched_getaffinity(worker, sizeof now, &now) &&
+               CPU_COUNT(&now) == CPU_COUNT(&all) - 1,
+           "a worker may run on every other CPU");
+    pin(0, cpus[0]);
+    meet_asleep();
+    pin(0, cpus[1]);
+    pin(worker, cpus[1]);
+    expect(meet_asleep().worker_cpu == cpus[1] &&
+               !sched_getaffinity(worker, sizeof now, &now) && CPU_COUNT(&now) == 1,
+           "a worker stays where it must");
 }
 
 #else
@@ -225,6 +262,8 @@ int main(int argc, char **argv) {
         run_callers();
     else if (!strcmp(mode, "fork"))
         run_forks();
+    else if (!strcmp(mode, "wake"))
+        run_wake();
     else if (!strcmp(mode, "cpus"))
         run_on_cpus();
     else
