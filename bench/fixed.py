@@ -93,6 +93,11 @@ def measures(lengths: int, models: int) -> list[Measure]:
                 [(f"model(x1), {shown}, us", goal, "seconds", "us")],
             ),
             Measure(
+                f"latency apart {shown}",
+                ["apart", list(sizes)],
+                [(f"model(x1) 3 ms apart, {shown}, us", "", "seconds", "us")],
+            ),
+            Measure(
                 f"latency predict {shown}",
                 ["predict", list(sizes)],
                 [(f"predict(x1), {shown}, us", "<= 100", "seconds", "us")],

@@ -13,6 +13,7 @@ import gc
 import itertools
 import json
 import os
+import statistics
 import sys
 import threading
 import time
@@ -31,6 +32,8 @@ Call = Callable[[], Any]
 Answer = dict[str, Any] | None
 
 _SAMPLE = 4e-3  # seconds that one measurement of a short call takes at least
+_PAUSE = 3e-3  # seconds between calls that come one at a time
+_APART = 20  # such calls in a measurement
 _SETTLED = 20  # rounds after which the memory must not grow any more
 
 
@@ -166,6 +169,17 @@ class Worker:
     def call(self, sizes: list[int]) -> Answer:
         """Return the seconds of `model(x)` for one sample, NumPy to NumPy."""
         return self._short(("call", *sizes), lambda: self._caller(tuple(sizes)))
+
+    def apart(self, sizes: list[int]) -> Answer:
+        """Return the median seconds of `model(x)` with pauses, as requests come in."""
+        if self.call(sizes) is None:
+            return None
+        call, _ = self._calls["call", *sizes]
+        seconds = []
+        for _ in range(_APART):
+            time.sleep(_PAUSE)
+            seconds.append(seconds_of(call, 1))
+        return {"seconds": statistics.median(seconds)}
 
     def predict(self, sizes: list[int]) -> Answer:
         """Return the seconds of `predict(x)` for one sample."""
