@@ -20,6 +20,7 @@ from setuptools.command.build_ext import build_ext
 
 SOURCES = [
     "pyext/_native.pyx",
+    "pyext/kernels/cpus.c",
     "pyext/kernels/dispatch.c",
     "pyext/kernels/isa_baseline.c",
     "pyext/kernels/isa_avx2.c",

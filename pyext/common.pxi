@@ -193,6 +193,9 @@ cdef extern from "threads.h" nogil:
                             void *ctx)
     int cnn_num_threads()
     void cnn_set_num_threads(int n)
+
+
+cdef extern from "cpus.h" nogil:
     int cnn_available_cpus()
 
 

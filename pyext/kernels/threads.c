@@ -1,16 +1,14 @@
 #if !defined(_GNU_SOURCE)
-#define _GNU_SOURCE /* sched_getaffinity, CPU_COUNT_S, syscall */
+#define _GNU_SOURCE /* sched_getcpu, pthread_setaffinity_np, syscall */
 #endif
 #include "threads.h"
 
-#include <limits.h>
+#include "cpus.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdalign.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -148,21 +146,6 @@ static int may_spin(void) {
 
 #if defined(__linux__)
 
-/* The CPUs that this thread may run on, to be freed, or NULL. */
-static cpu_set_t *get_affinity(size_t *bytes) {
-    /* The kernel's mask may be wider than cpu_set_t: grow until it fits. */
-    for (size_t size = 1024; size <= (size_t)1 << 20; size *= 2) {
-        cpu_set_t *set = CPU_ALLOC(size);
-        if (!set)
-            break;
-        *bytes = CPU_ALLOC_SIZE(size);
-        if (sched_getaffinity(0, *bytes, set) == 0)
-            return set;
-        CPU_FREE(set);
-    }
-    return NULL;
-}
-
 /* In a virtual machine Linux wakes a thread on the waker's own CPU rather than on one that
  * is halted; they would take turns there for milliseconds. */
 static void keep_off_caller(void) {
@@ -170,7 +153,7 @@ static void keep_off_caller(void) {
     size_t bytes;
     if (cpu < 0 || cpu == pool.caller_cpu || !may_spin())
         return;
-    cpu_set_t *callers = get_affinity(&bytes);
+    cpu_set_t *callers = cnn_get_affinity(&bytes);
     cpu_set_t *set = callers ? CPU_ALLOC(8 * bytes) : NULL;
     for (unsigned i = 0; set && i < pool.workers; i++) {
         int *taken = &pool.worker[i].cpu;
@@ -432,123 +415,4 @@ void cnn_set_num_threads(int n) {
     if (n > CNN_MAX_THREADS)
         n = CNN_MAX_THREADS;
     atomic_store_explicit(&pool.threads, n, memory_order_relaxed);
-}
-
-static int affinity_cpus(void) {
-#if defined(__linux__)
-    size_t bytes;
-    cpu_set_t *set = get_affinity(&bytes);
-    if (set) {
-        int count = CPU_COUNT_S(bytes, set);
-        CPU_FREE(set);
-        return count;
-    }
-#endif
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 && online < INT_MAX ? (int)online : 1;
-}
-
-static int ceil_cpus(long long quota, long long period) {
-    if (quota <= 0 || period <= 0)
-        return 0;
-    long long cpus = (quota - 1) / period + 1;
-    return cpus < INT_MAX ? (int)cpus : 0;
-}
-
-/* One number from a file of one line; 0 when it cannot be read. */
-static long long read_number(const char *folder, const char *name) {
-    char path[2 * PATH_MAX + 320];
-    long long value = 0;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    if (fscanf(file, "%lld", &value) != 1)
-        value = 0;
-    fclose(file);
-    return value;
-}
-
-static int quota_v2(const char *folder) {
-    char path[2 * PATH_MAX + 320];
-    long long quota = 0, period = 0;
-    snprintf(path, sizeof path, "%s/cpu.max", folder);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    if (fscanf(file, "%lld %lld", &quota, &period) != 2) /* "max 100000": no limit */
-        quota = 0;
-    fclose(file);
-    return ceil_cpus(quota, period);
-}
-
-static int quota_v1(const char *folder) {
-    return ceil_cpus(read_number(folder, "cpu.cfs_quota_us"),
-                     read_number(folder, "cpu.cfs_period_us"));
-}
-
-/* The smallest quota of root + path and of every folder above it, down to root. */
-static int smallest_quota(const char *root, const char *path,
-                          int (*read_quota)(const char *)) {
-    char folder[2 * PATH_MAX + 256];
-    int best = 0;
-    snprintf(folder, sizeof folder, "%s%s", root, path);
-    for (;;) {
-        int cpus = read_quota(folder);
-        if (cpus > 0 && (best == 0 || cpus < best))
-            best = cpus;
-        char *slash = strrchr(folder, '/');
-        if (!slash || (size_t)(slash - folder) < strlen(root))
-            return best;
-        *slash = '\0';
-    }
-}
-
-/* Is `name` one of the comma-separated controllers? */
-static int lists_controller(const char *controllers, const char *name) {
-    size_t length = strlen(name);
-    for (const char *at = controllers; at; at = strchr(at, ',')) {
-        at += *at == ',';
-        if (!strncmp(at, name, length) && (at[length] == ',' || at[length] == '\0'))
-            return 1;
-    }
-    return 0;
-}
-
-int cnn_cgroup_cpus(const char *list_path, const char *mount) {
-    char line[PATH_MAX], root[PATH_MAX];
-    int best = 0;
-    FILE *file = fopen(list_path, "re");
-    if (!file)
-        return 0;
-    while (fgets(line, sizeof line, file)) {
-        line[strcspn(line, "\n")] = '\0';
-        char *controllers = strchr(line, ':'); /* hierarchy:controllers:path */
-        char *path = controllers ? strchr(controllers + 1, ':') : NULL;
-        if (!path)
-            continue;
-        controllers++;
-        *path++ = '\0';
-        int cpus = 0;
-        if (*controllers == '\0') {
-            cpus = smallest_quota(mount, path, quota_v2);
-        } else if (lists_controller(controllers, "cpu")) {
-            snprintf(root, sizeof root, "%s/cpu", mount);
-            if (access(root, F_OK) != 0)
-                snprintf(root, sizeof root, "%s/%s", mount, controllers);
-            cpus = smallest_quota(root, path, quota_v1);
-        }
-        if (cpus > 0 && (best == 0 || cpus < best))
-            best = cpus;
-    }
-    fclose(file);
-    return best;
-}
-
-int cnn_available_cpus(void) {
-    int cpus = affinity_cpus();
-    int quota = cnn_cgroup_cpus("/proc/self/cgroup", "/sys/fs/cgroup");
-    if (quota > 0 && quota < cpus)
-        cpus = quota;
-    return cpus < CNN_MAX_THREADS ? cpus : CNN_MAX_THREADS;
 }

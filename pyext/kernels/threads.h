@@ -28,11 +28,4 @@ void cnn_parallel_parts(int64_t parts, int threads, int64_t work, cnn_part_fn fn
 int cnn_num_threads(void);
 void cnn_set_num_threads(int n); /* clamped to 1..CNN_MAX_THREADS */
 
-/* CPUs this process may use: scheduler affinity, limited by the cgroup CPU quota. */
-int cnn_available_cpus(void);
-
-/* Smallest CPU quota (rounded up) that applies to the cgroups listed in `list_path`
- * (the format of /proc/self/cgroup) below the mount point `mount`; 0 when unlimited. */
-int cnn_cgroup_cpus(const char *list_path, const char *mount);
-
 #endif

@@ -23,7 +23,7 @@ def build(folder: Path, *flags: str) -> Path:
     if compiler is None:
         pytest.skip("no C compiler")
     program = folder / "threads_stress"
-    sources = [HERE / "threads_stress.c", KERNELS / "threads.c"]
+    sources = [HERE / "threads_stress.c", KERNELS / "threads.c", KERNELS / "cpus.c"]
     command = [
         compiler, "-std=gnu11", "-O1", "-g", "-pthread", f"-I{KERNELS}", *flags,
         *map(str, sources), "-o", str(program),

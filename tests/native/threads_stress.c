@@ -3,6 +3,7 @@
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* sched_setaffinity */
 #endif
+#include "cpus.h"
 #include "threads.h"
 
 #include <pthread.h>
