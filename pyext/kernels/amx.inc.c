@@ -13,9 +13,9 @@
  *
  * The units treat denormals as zero and make more of an overflow than an FMA would. A
  * block of CNN_AMX_SIDE rows and columns whose operands could meet that in a chunk is
- * computed by fused multiply-adds: not finite, denormal, or large or small to the extent
- * that a product of a row's and a column's largest elements, or a part of it that still
- * counts, leaves the range of normal numbers.
+ * computed by fused multiply-adds: not finite, so small that a part is denormal, or large
+ * or small to the extent that a product of a row's and a column's largest elements, or a
+ * part of it that still counts, leaves the range of normal numbers.
  */
 
 /* The parts of SIDE columns in a chunk of 128 steps (24 KiB for three) stay in L1 (48 KiB)

@@ -27,17 +27,21 @@ CNN_INLINE int64_t CNN_FN(amx_size)(int64_t steps, int parts) {
            CNN_FN(amx_steps)(steps) * room * CNN_AMX_PART;
 }
 
+/* The bits of 2^-103: the last bit of a smaller number, and so its last part, may be
+ * denormal. */
+#define CNN_AMX_TINY 0x0c000000u
+
 /* Largest magnitudes, as the integers of their bits, which sort NaN above all. */
 typedef struct {
     v_u32 high[16];
-    v_u32 denormal; /* all bits of a lane that saw one: a NaN */
+    v_u32 tiny; /* all bits of a lane that saw a tiny number: a NaN */
 } CNN_FN(amx_range);
 
 CNN_INLINE void CNN_FN(amx_look)(CNN_FN(amx_range) * range, int line, v_f32 x) {
     const v_u32 magnitude = (v_u32)x & 0x7fffffff, high = range->high[line];
     const v_u32 larger = (v_u32)(magnitude > high);
     range->high[line] = (magnitude & larger) | (high & ~larger);
-    range->denormal |= (v_u32)(magnitude - 1 < 0x7fffff);
+    range->tiny |= (v_u32)(magnitude - 1 < CNN_AMX_TINY - 1);
 }
 
 /* Write the parts of 16 pairs of elements that follow each other along K: the even ones
@@ -69,7 +73,7 @@ static void CNN_FN(amx_judge)(CNN_FN(amx_side) * side, const uint32_t *lines, in
     }
     side->low = low.value;
     side->high = high.value;
-    side->fits = !v_any(v_is_nan((v_f32)range->denormal)) && high.value <= 0x1p100f &&
+    side->fits = !v_any(v_is_nan((v_f32)range->tiny)) && high.value <= 0x1p100f &&
                  low.value >= 0x1p-90f;
 }
 
@@ -91,7 +95,7 @@ CNN_INLINE void CNN_FN(amx_cut_side)(const int of_a, const int parts, int64_t co
     uint32_t *const words = (uint32_t *)(side + 1);
     uint32_t lines[CNN_AMX_SIDE];
     CNN_FN(amx_range) range;
-    range.denormal = (v_u32){0};
+    range.tiny = (v_u32){0};
     for (int half = 0; half < 2 && 16 * half < count; half++) {
         const int64_t some = count - 16 * half < 16 ? count - 16 * half : 16;
         for (int i = 0; i < (of_a ? 16 : 1); i++)
