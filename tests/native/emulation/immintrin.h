@@ -14,6 +14,7 @@ typedef float __m128 __attribute__((vector_size(16)));
 typedef float __m256 __attribute__((vector_size(32)));
 typedef float __m512 __attribute__((vector_size(64)));
 typedef double __m512d __attribute__((vector_size(64)));
+typedef int64_t __m512i __attribute__((vector_size(64)));
 typedef uint16_t __mmask16;
 
 #define CNN_EMULATED static inline __attribute__((unused))
@@ -55,6 +56,21 @@ CNN_EMULATED __m512 _mm512_scalef_ps(__m512 a, __m512 b) {
 }
 CNN_EMULATED __m512d _mm512_cvtps_pd(__m256 a) {
     return __builtin_convertvector(a, __m512d);
+}
+
+/* ---- integers -------------------------------------------------------------------- */
+
+typedef int32_t cnn_emulated_i32 __attribute__((vector_size(64)));
+
+CNN_EMULATED __m512i _mm512_max_epi32(__m512i a, __m512i b) {
+    cnn_emulated_i32 x = (cnn_emulated_i32)a, y = (cnn_emulated_i32)b;
+    CNN_EACH(i, 16) x[i] = x[i] > y[i] ? x[i] : y[i];
+    return (__m512i)x;
+}
+CNN_EMULATED __m512i _mm512_min_epu32(__m512i a, __m512i b) {
+    cnn_emulated_i32 x = (cnn_emulated_i32)a, y = (cnn_emulated_i32)b;
+    CNN_EACH(i, 16) x[i] = (uint32_t)x[i] < (uint32_t)y[i] ? x[i] : y[i];
+    return (__m512i)x;
 }
 
 /* ---- masks ----------------------------------------------------------------------- */
