@@ -280,14 +280,22 @@ CNN_INLINE void CNN_FN(column_strip)(const int vectors, const int edge,
                                   part, acc);
             from += CNN_COLUMN_LANES * t->b_row;
         }
+        const int copied = edge && lanes > 2 ? lanes : 0; /* or the loop stores acc */
+        v_f32 copy[CNN_COLUMN_CHAINS][4], (*const last)[4] = copied ? copy : acc;
+        CNN_UNROLL(8)
+        for (int i = 0; i < copied; i++) {
+            CNN_UNROLL(4)
+            for (int j = 0; j < vectors; j++)
+                copy[i][j] = acc[i][j];
+        }
         if (k < t->steps)
             CNN_FN(column_across)(vectors, edge, lanes,
                                   (t->steps - k + apart - 1) / apart, t->x + k, from,
-                                  t->b_row, part, acc);
-        CNN_FN(column_fold)(vectors, lanes, acc);
+                                  t->b_row, part, last);
+        CNN_FN(column_fold)(vectors, lanes, last);
         CNN_UNROLL(4)
         for (int j = 0; j < vectors; j++)
-            sum[g][j] = acc[0][j];
+            sum[g][j] = last[0][j];
     }
     CNN_FN(column_fold)(vectors, apart, sum);
     CNN_UNROLL(4)
