@@ -90,35 +90,31 @@ CNN_INLINE void CNN_FN(column_step)(const int rows, int64_t left, const float *x
 #if CNN_VLEN == 16
 typedef float v_eight __attribute__((vector_size(32)));
 
-/* Quarters 0 and 1, 2 and 3 of two vectors; or 0 and 2, 1 and 3. */
-#define CNN_HALVES(x, y, at)                                                         \
-    __builtin_shufflevector(x, y, at, at + 1, at + 2, at + 3, at + 4, at + 5, at + 6, \
-                            at + 7, at + 16, at + 17, at + 18, at + 19, at + 20,     \
-                            at + 21, at + 22, at + 23)
-#define CNN_QUARTERS(x, y, at)                                                       \
-    __builtin_shufflevector(x, y, at, at + 1, at + 2, at + 3, at + 8, at + 9, at + 10, \
-                            at + 11, at + 16, at + 17, at + 18, at + 19, at + 24,    \
-                            at + 25, at + 26, at + 27)
+/* Two quarters of x, two of y */
+#define CNN_QUARTERS(x, y, which)                                                    \
+    (v_f32) _mm512_shuffle_f32x4((__m512)(x), (__m512)(y), which)
 
 /* The sums of eight rows in the order of cnn_tree_sum: rows are put side by side as soon
  * as a fold leaves room, which takes half the shuffles. */
 CNN_INLINE v_eight CNN_FN(column_eight)(v_f32 acc[][CNN_COLUMN_VECTORS]) {
     v_f32 pair[4], four[2];
     CNN_UNROLL(4)
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++) { /* quarters 0 1 and 2 3 */
         const v_f32 x = acc[2 * i][0], y = acc[2 * i + 1][0];
-        pair[i] = CNN_HALVES(x, y, 0) + CNN_HALVES(x, y, 8);
+        pair[i] = CNN_QUARTERS(x, y, 0x44) + CNN_QUARTERS(x, y, 0xee);
     }
     CNN_UNROLL(2)
-    for (int i = 0; i < 2; i++)
-        four[i] = CNN_QUARTERS(pair[2 * i], pair[2 * i + 1], 0) +
-                  CNN_QUARTERS(pair[2 * i], pair[2 * i + 1], 4);
+    for (int i = 0; i < 2; i++) { /* quarters 0 2 and 1 3 */
+        const v_f32 x = pair[2 * i], y = pair[2 * i + 1];
+        four[i] = CNN_QUARTERS(x, y, 0x88) + CNN_QUARTERS(x, y, 0xdd);
+    }
     const v_f32 two = CNN_ZIP_LOW(four[0], four[1]) + CNN_ZIP_HIGH(four[0], four[1]);
-    const v_f32 one = two + __builtin_shufflevector(two, two, 2, 3, 0, 1, 6, 7, 4, 5, 10,
-                                                    11, 8, 9, 14, 15, 12, 13);
-    return __builtin_shufflevector(one, one, 0, 4, 8, 12, 1, 5, 9, 13);
+    const v_f32 one = two + (v_f32)_mm512_permute_ps((__m512)two, 0x4e);
+    static const int32_t first[16] = {0, 4, 8, 12, 1, 5, 9, 13};
+    const __m512 sums =
+        _mm512_permutexvar_ps((__m512i)v_load_i(first), (__m512)one);
+    return (v_eight)_mm512_castps512_ps256(sums);
 }
-#undef CNN_HALVES
 #undef CNN_QUARTERS
 #endif
 

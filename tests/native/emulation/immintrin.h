@@ -72,6 +72,10 @@ CNN_EMULATED __m512i _mm512_min_epu32(__m512i a, __m512i b) {
     CNN_EACH(i, 16) x[i] = (uint32_t)x[i] < (uint32_t)y[i] ? x[i] : y[i];
     return (__m512i)x;
 }
+CNN_EMULATED __m512i _mm512_mul_epu32(__m512i a, __m512i b) {
+    CNN_EACH(i, 8) a[i] = (int64_t)((uint64_t)(uint32_t)a[i] * (uint32_t)b[i]);
+    return a;
+}
 
 /* ---- masks ----------------------------------------------------------------------- */
 
@@ -140,6 +144,29 @@ CNN_EMULATED __m512 _mm512_unpacklo_ps(__m512 a, __m512 b) {
 }
 CNN_EMULATED __m512 _mm512_unpackhi_ps(__m512 a, __m512 b) {
     return cnn_emulated_zip(a, b, 2);
+}
+
+/* Two quarters of a, two of b; two bits of `which` name each. */
+CNN_EMULATED __m512 _mm512_shuffle_f32x4(__m512 a, __m512 b, int which) {
+    __m512 x;
+    CNN_EACH(i, 16) x[i] = (i < 8 ? a : b)[(which >> i / 4 * 2 & 3) * 4 + i % 4];
+    return x;
+}
+/* Within each quarter, two bits of `which` for each element. */
+CNN_EMULATED __m512 _mm512_permute_ps(__m512 a, int which) {
+    __m512 x;
+    CNN_EACH(i, 16) x[i] = a[(i & ~3) + (which >> i % 4 * 2 & 3)];
+    return x;
+}
+CNN_EMULATED __m512 _mm512_permutexvar_ps(__m512i which, __m512 a) {
+    __m512 x;
+    CNN_EACH(i, 16) x[i] = a[((cnn_emulated_i32)which)[i] & 15];
+    return x;
+}
+CNN_EMULATED __m256 _mm512_castps512_ps256(__m512 a) {
+    __m256 x;
+    CNN_EACH(i, 8) x[i] = a[i];
+    return x;
 }
 
 /* ---- AMX: amx.c ------------------------------------------------------------------ */
