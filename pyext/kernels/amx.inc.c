@@ -13,9 +13,9 @@
  *
  * The units treat denormals as zero and make more of an overflow than an FMA would. A
  * block of CNN_AMX_SIDE rows and columns whose operands could meet that in a chunk is
- * computed by fused multiply-adds: not finite, denormal, or large or small to the extent
- * that a product of a row's and a column's largest elements, or a part of it that still
- * counts, leaves the range of normal numbers.
+ * computed by fused multiply-adds: not finite, so small that a part is denormal, or large
+ * or small to the extent that a product of a row's and a column's largest elements, or a
+ * part of it that still counts, leaves the range of normal numbers.
  */
 
 /* The parts of SIDE columns in a chunk of 128 steps (24 KiB for three) stay in L1 (48 KiB)
@@ -23,6 +23,8 @@
  * fused multiply-adds do, if the sums grow; then twice that. */
 #define CNN_AMX_CHUNK 128
 #define CNN_AMX_LONG 4096
+/* Rows whose sums are added to c together. */
+#define CNN_AMX_FINISH 4
 /* 256 rows (192 KiB in three parts) and 1024 columns (768 KiB) lie in L2 (2 MiB). */
 #define CNN_AMX_GROUP 8
 #define CNN_AMX_BLOCK_COLS 1024
@@ -200,19 +202,32 @@ static void CNN_FN(amx_fma)(const cnn_matmul *p, int parts, int64_t rows, int64_
 }
 
 /* What follows a chunk: c (rows, cols) from `from` (SIDE, SIDE). */
+CNN_INLINE void CNN_FN(amx_finish_rows)(const int rows, const CNN_FN(tile_job) * job,
+                                        int64_t cols, const float *from,
+                                        const float *bias, float *c) {
+    v_f32 acc[CNN_AMX_FINISH][16];
+    CNN_UNROLL(CNN_AMX_FINISH)
+    for (int i = 0; i < rows; i++) {
+        acc[i][0] = v_load(from + i * CNN_AMX_SIDE);
+        acc[i][1] = v_load(from + i * CNN_AMX_SIDE + 16);
+    }
+    if (cols == CNN_AMX_SIDE)
+        CNN_FN(finish)(rows, 2, 1, 0, job, acc, bias, c, 16);
+    else if (cols > 16)
+        CNN_FN(finish)(rows, 2, 1, 1, job, acc, bias, c, cols - 16);
+    else
+        CNN_FN(finish)(rows, 1, 1, 1, job, acc, bias, c, cols);
+}
+
 static void CNN_FN(amx_finish)(const CNN_FN(tile_job) * job, int64_t rows, int64_t cols,
                                const float *from, const float *bias, float *c) {
-    v_f32 acc[1][16];
-    for (int64_t i = 0; i < rows; i++, from += CNN_AMX_SIDE, c += job->c_row) {
-        acc[0][0] = v_load(from);
-        acc[0][1] = v_load(from + 16);
-        if (cols == CNN_AMX_SIDE)
-            CNN_FN(finish)(1, 2, 1, 0, job, acc, bias, c, 16);
-        else if (cols > 16)
-            CNN_FN(finish)(1, 2, 1, 1, job, acc, bias, c, cols - 16);
-        else
-            CNN_FN(finish)(1, 1, 1, 1, job, acc, bias, c, cols);
-    }
+    int64_t i = 0;
+    for (; i + CNN_AMX_FINISH <= rows; i += CNN_AMX_FINISH)
+        CNN_FN(amx_finish_rows)(CNN_AMX_FINISH, job, cols, from + i * CNN_AMX_SIDE, bias,
+                                c + i * job->c_row);
+    for (; i < rows; i++)
+        CNN_FN(amx_finish_rows)(1, job, cols, from + i * CNN_AMX_SIDE, bias,
+                                c + i * job->c_row);
 }
 
 /* ---- blocking ---------------------------------------------------------------------- */

@@ -27,50 +27,61 @@ CNN_INLINE int64_t CNN_FN(amx_size)(int64_t steps, int parts) {
            CNN_FN(amx_steps)(steps) * room * CNN_AMX_PART;
 }
 
-/* Largest magnitudes, as the integers of their bits, which sort NaN above all. */
+/* The bits of 2^-103: the last bit of a smaller number, and so its last part, may be
+ * denormal. */
+#define CNN_AMX_TINY 0x0c000000u
+
+/* What was seen of lines: magnitudes as the integers of their bits, less one. */
 typedef struct {
-    v_u32 high[16];
-    v_u32 denormal; /* all bits of a lane that saw one: a NaN */
+    v_i32 high[16]; /* largest ones, NaN above all */
+    v_u32 low;      /* least of all but zeros */
 } CNN_FN(amx_range);
 
 CNN_INLINE void CNN_FN(amx_look)(CNN_FN(amx_range) * range, int line, v_f32 x) {
-    const v_u32 magnitude = (v_u32)x & 0x7fffffff, high = range->high[line];
-    const v_u32 larger = (v_u32)(magnitude > high);
-    range->high[line] = (magnitude & larger) | (high & ~larger);
-    range->denormal |= (v_u32)(magnitude - 1 < 0x7fffff);
+    const __m512i below = (__m512i)((v_bits(x) & 0x7fffffff) - 1);
+    range->high[line] = (v_i32)_mm512_max_epi32((__m512i)range->high[line], below);
+    range->low = (v_u32)_mm512_min_epu32((__m512i)range->low, below);
+}
+
+/* The first 8 bits of x, to nearest, ties to even: the sum lacks the last 16 bits of x. */
+CNN_INLINE v_f32 CNN_FN(amx_round)(v_f32 x) {
+    const v_f32 sum = v_fma(x, v_set(-65536.0f), x);
+    return v_fma(x, v_set(65536.0f), sum);
 }
 
 /* Write the parts of 16 pairs of elements that follow each other along K: the even ones
- * in the lower halves of the words. */
+ * in the lower halves of the words. A third part is what is left of 24 bits. */
 CNN_INLINE void CNN_FN(amx_cut)(v_f32 even, v_f32 odd, const int parts, uint32_t *to) {
     CNN_UNROLL(3)
     for (int q = 0; q < parts; q++) {
-        v_u32 e = (v_u32)even, o = (v_u32)odd;
-        e = (e + 0x7fff + ((e >> 16) & 1)) & 0xffff0000; /* to nearest, ties to even */
-        o = (o + 0x7fff + ((o >> 16) & 1)) & 0xffff0000;
-        v_store_i((int32_t *)to + q * CNN_AMX_PART, (v_i32)(e >> 16 | o));
-        even = even - (v_f32)e;
-        odd = odd - (v_f32)o;
+        const v_f32 e = q == 2 ? even : CNN_FN(amx_round)(even);
+        const v_f32 o = q == 2 ? odd : CNN_FN(amx_round)(odd);
+        v_store_i((int32_t *)to + q * CNN_AMX_PART, (v_i32)((v_u32)e >> 16 | (v_u32)o));
+        even = even - e;
+        odd = odd - o;
     }
 }
 
-/* Sum up what was seen of `count` lines' largest magnitudes. */
-static void CNN_FN(amx_judge)(CNN_FN(amx_side) * side, const uint32_t *lines, int count,
+CNN_INLINE float CNN_FN(amx_float)(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Sum up what was seen of SIDE lines. */
+static void CNN_FN(amx_judge)(CNN_FN(amx_side) * side, const int32_t *lines,
                               const CNN_FN(amx_range) * range) {
-    union {
-        uint32_t bits;
-        float value;
-    } low = {.value = INFINITY}, high = {.bits = 0};
-    for (int i = 0; i < count; i++) {
-        if (lines[i] > high.bits)
-            high.bits = lines[i];
-        if (lines[i] && lines[i] < low.bits)
-            low.bits = lines[i];
+    int32_t high = -1;
+    uint32_t low = UINT32_MAX;
+    for (int i = 0; i < CNN_AMX_SIDE; i++) {
+        high = lines[i] > high ? lines[i] : high;
+        low = (uint32_t)lines[i] < low ? (uint32_t)lines[i] : low;
     }
-    side->low = low.value;
-    side->high = high.value;
-    side->fits = !v_any(v_is_nan((v_f32)range->denormal)) && high.value <= 0x1p100f &&
-                 low.value >= 0x1p-90f;
+    side->low = low == UINT32_MAX ? INFINITY : CNN_FN(amx_float)(low + 1);
+    side->high = CNN_FN(amx_float)((uint32_t)high + 1);
+    const v_u32 tiny = (v_u32)(range->low < CNN_AMX_TINY - 1);
+    side->fits = !v_any(v_is_nan((v_f32)tiny)) && side->high <= 0x1p100f &&
+                 side->low >= 0x1p-90f;
 }
 
 /* Whether tile units may multiply these: rounded parts of 2^-27 of the largest product
@@ -89,13 +100,15 @@ CNN_INLINE void CNN_FN(amx_cut_side)(const int of_a, const int parts, int64_t co
     const int64_t row = of_a ? line : step, col = of_a ? step : line;
     const int height = of_a ? 16 : 32, width = of_a ? 32 : 16;
     uint32_t *const words = (uint32_t *)(side + 1);
-    uint32_t lines[CNN_AMX_SIDE];
+    int32_t lines[CNN_AMX_SIDE];
+    for (int i = 0; i < CNN_AMX_SIDE; i++)
+        lines[i] = -1;
     CNN_FN(amx_range) range;
-    range.denormal = (v_u32){0};
+    range.low = ~(v_u32){0};
     for (int half = 0; half < 2 && 16 * half < count; half++) {
         const int64_t some = count - 16 * half < 16 ? count - 16 * half : 16;
         for (int i = 0; i < (of_a ? 16 : 1); i++)
-            range.high[i] = (v_u32){0};
+            range.high[i] = v_set_i(-1);
         for (int64_t k = 0; k < steps; k += 32) {
             const int64_t depth = steps - k < 32 ? steps - k : 32;
             const int64_t rows = of_a ? some : depth, cols = of_a ? depth : some;
@@ -130,13 +143,13 @@ CNN_INLINE void CNN_FN(amx_cut_side)(const int of_a, const int parts, int64_t co
         if (!of_a)
             memcpy(lines + 16 * half, &range.high[0], sizeof range.high[0]);
         for (int i = 0; of_a && i < 16; i++) {
-            uint32_t high = 0;
+            int32_t high = -1;
             for (int j = 0; j < CNN_VLEN; j++)
                 high = range.high[i][j] > high ? range.high[i][j] : high;
             lines[16 * half + i] = high;
         }
     }
-    CNN_FN(amx_judge)(side, lines, count > 16 ? 32 : 16, &range);
+    CNN_FN(amx_judge)(side, lines, &range);
     if (!of_a && !side->fits) {
         float *floats = (float *)(side + 1);
         memset(floats, 0, steps * CNN_AMX_SIDE * sizeof(float));

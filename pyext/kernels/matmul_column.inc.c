@@ -87,6 +87,37 @@ CNN_INLINE void CNN_FN(column_step)(const int rows, int64_t left, const float *x
     }
 }
 
+#if CNN_VLEN == 16
+typedef float v_eight __attribute__((vector_size(32)));
+
+/* Two quarters of x, two of y */
+#define CNN_QUARTERS(x, y, which)                                                    \
+    (v_f32) _mm512_shuffle_f32x4((__m512)(x), (__m512)(y), which)
+
+/* The sums of eight rows in the order of cnn_tree_sum: rows are put side by side as soon
+ * as a fold leaves room, which takes half the shuffles. */
+CNN_INLINE v_eight CNN_FN(column_eight)(v_f32 acc[][CNN_COLUMN_VECTORS]) {
+    v_f32 pair[4], four[2];
+    CNN_UNROLL(4)
+    for (int i = 0; i < 4; i++) { /* quarters 0 1 and 2 3 */
+        const v_f32 x = acc[2 * i][0], y = acc[2 * i + 1][0];
+        pair[i] = CNN_QUARTERS(x, y, 0x44) + CNN_QUARTERS(x, y, 0xee);
+    }
+    CNN_UNROLL(2)
+    for (int i = 0; i < 2; i++) { /* quarters 0 2 and 1 3 */
+        const v_f32 x = pair[2 * i], y = pair[2 * i + 1];
+        four[i] = CNN_QUARTERS(x, y, 0x88) + CNN_QUARTERS(x, y, 0xdd);
+    }
+    const v_f32 two = CNN_ZIP_LOW(four[0], four[1]) + CNN_ZIP_HIGH(four[0], four[1]);
+    const v_f32 one = two + (v_f32)_mm512_permute_ps((__m512)two, 0x4e);
+    static const int32_t first[16] = {0, 4, 8, 12, 1, 5, 9, 13};
+    const __m512 sums =
+        _mm512_permutexvar_ps((__m512i)v_load_i(first), (__m512)one);
+    return (v_eight)_mm512_castps512_ps256(sums);
+}
+#undef CNN_QUARTERS
+#endif
+
 /* c (rows): the folds are done side by side. */
 CNN_INLINE void CNN_FN(column_rows)(const int rows, const CNN_FN(column_job) * t,
                                     const float *b, float *c) {
@@ -109,6 +140,16 @@ CNN_INLINE void CNN_FN(column_rows)(const int rows, const CNN_FN(column_job) * t
     }
     if (k < t->steps)
         CNN_FN(column_step)(rows, t->steps - k, t->x + k, b + k, t->b_col, acc);
+#if CNN_VLEN == 16
+    if (rows == 8) {
+        v_eight before = {0};
+        if (!t->first)
+            memcpy(&before, c, sizeof before);
+        before = before + CNN_FN(column_eight)(acc);
+        memcpy(c, &before, sizeof before);
+        return;
+    }
+#endif
     v_quad q[CNN_COLUMN_ROWS];
     CNN_UNROLL(8)
     for (int i = 0; i < rows; i++)
@@ -235,14 +276,22 @@ CNN_INLINE void CNN_FN(column_strip)(const int vectors, const int edge,
                                   part, acc);
             from += CNN_COLUMN_LANES * t->b_row;
         }
+        const int copied = edge && lanes > 2 ? lanes : 0; /* or the loop stores acc */
+        v_f32 copy[CNN_COLUMN_CHAINS][4], (*const last)[4] = copied ? copy : acc;
+        CNN_UNROLL(8)
+        for (int i = 0; i < copied; i++) {
+            CNN_UNROLL(4)
+            for (int j = 0; j < vectors; j++)
+                copy[i][j] = acc[i][j];
+        }
         if (k < t->steps)
             CNN_FN(column_across)(vectors, edge, lanes,
                                   (t->steps - k + apart - 1) / apart, t->x + k, from,
-                                  t->b_row, part, acc);
-        CNN_FN(column_fold)(vectors, lanes, acc);
+                                  t->b_row, part, last);
+        CNN_FN(column_fold)(vectors, lanes, last);
         CNN_UNROLL(4)
         for (int j = 0; j < vectors; j++)
-            sum[g][j] = acc[0][j];
+            sum[g][j] = last[0][j];
     }
     CNN_FN(column_fold)(vectors, apart, sum);
     CNN_UNROLL(4)

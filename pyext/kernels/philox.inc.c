@@ -5,30 +5,53 @@
  * words are words 4 i .. 4 i + 3 of the stream.
  */
 
-#define CNN_PHILOX_BLOCKS 16 /* side by side; the loops over them vectorize */
+#define CNN_PHILOX_BLOCKS 16 /* side by side */
 
-/* words[j][i]: word j of block `block + i` */
+/* words[j][i]: word j of block `block + i`. A word is the lower half of 64 bits, whose
+ * upper half is of no account: so a product is used as it comes. Even and odd blocks lie
+ * in different vectors. */
 CNN_INLINE void CNN_FN(philox_blocks)(uint64_t seed, uint64_t block,
                                       uint32_t words[4][CNN_PHILOX_BLOCKS]) {
-    uint32_t key0 = (uint32_t)seed, key1 = (uint32_t)(seed >> 32);
-    uint32_t *x0 = words[0], *x1 = words[1], *x2 = words[2], *x3 = words[3];
-    for (int i = 0; i < CNN_PHILOX_BLOCKS; i++) {
-        const uint64_t counter = block + (uint64_t)i;
-        x0[i] = (uint32_t)counter;
-        x1[i] = (uint32_t)(counter >> 32);
-        x2[i] = x3[i] = 0;
-    }
-    for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < CNN_PHILOX_BLOCKS; i++) {
-            const uint64_t p = (uint64_t)x0[i] * 0xD2511F53u;
-            const uint64_t q = (uint64_t)x2[i] * 0xCD9E8D57u;
-            x0[i] = (uint32_t)(q >> 32) ^ x1[i] ^ key0;
-            x2[i] = (uint32_t)(p >> 32) ^ x3[i] ^ key1;
-            x1[i] = (uint32_t)q;
-            x3[i] = (uint32_t)p;
+    static const uint64_t evens[8] = {0, 2, 4, 6, 8, 10, 12, 14};
+    for (int at = 0; at < CNN_PHILOX_BLOCKS; at += CNN_VLEN) {
+        uint32_t key0 = (uint32_t)seed, key1 = (uint32_t)(seed >> 32);
+        v_u64 x[4][2];
+        CNN_UNROLL(2)
+        for (int h = 0; h < 2; h++) {
+            memcpy(&x[0][h], evens, sizeof x[0][h]);
+            x[0][h] = x[0][h] + (block + (uint64_t)(at + h));
+            x[1][h] = x[0][h] >> 32;
+            x[2][h] = x[3][h] = (v_u64){0};
         }
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
+        CNN_UNROLL(10)
+        for (int round = 0; round < 10; round++) {
+            CNN_UNROLL(2)
+            for (int h = 0; h < 2; h++) {
+                const v_u64 p = v_mul_lower(x[0][h], 0xD2511F53u);
+                const v_u64 q = v_mul_lower(x[2][h], 0xCD9E8D57u);
+                x[0][h] = (q >> 32) ^ x[1][h] ^ key0;
+                x[2][h] = (p >> 32) ^ x[3][h] ^ key1;
+                x[1][h] = q;
+                x[3][h] = p;
+            }
+            key0 += 0x9E3779B9u;
+            key1 += 0xBB67AE85u;
+        }
+        CNN_UNROLL(4)
+        for (int j = 0; j < 4; j++)
+            v_store_i((int32_t *)words[j] + at,
+                      (v_i32)((x[j][0] & 0xffffffff) | x[j][1] << 32));
+    }
+}
+
+/* Words or floats: to[4 * i + j] = from[j * CNN_PHILOX_BLOCKS + i] */
+CNN_INLINE void CNN_FN(interleave)(const void *from, void *to) {
+    for (int at = 0; at < CNN_PHILOX_BLOCKS; at += CNN_VLEN) {
+        v_f32 in[4];
+        CNN_UNROLL(4)
+        for (int j = 0; j < 4; j++)
+            in[j] = v_load((const float *)from + j * CNN_PHILOX_BLOCKS + at);
+        CNN_FN(transpose_back)(in, (float *)to + 4 * at, 4);
     }
 }
 
@@ -36,11 +59,8 @@ static void CNN_FN(philox_u32)(uint64_t seed, uint64_t block, int64_t n, uint32_
     enum { STEP = 4 * CNN_PHILOX_BLOCKS };
     uint32_t words[4][CNN_PHILOX_BLOCKS], rest[STEP];
     for (; n > 0; n -= STEP, y += STEP, block += CNN_PHILOX_BLOCKS) {
-        uint32_t *to = n < STEP ? rest : y;
         CNN_FN(philox_blocks)(seed, block, words);
-        for (int i = 0; i < CNN_PHILOX_BLOCKS; i++)
-            for (int j = 0; j < 4; j++)
-                to[4 * i + j] = words[j][i];
+        CNN_FN(interleave)(words, n < STEP ? rest : y);
         if (n < STEP)
             memcpy(y, rest, (size_t)n * sizeof *y);
     }
@@ -49,13 +69,13 @@ static void CNN_FN(philox_u32)(uint64_t seed, uint64_t block, int64_t n, uint32_
 static void CNN_FN(uniform_f32)(uint64_t seed, uint64_t block, int64_t n, float *y) {
     enum { STEP = 4 * CNN_PHILOX_BLOCKS };
     uint32_t words[4][CNN_PHILOX_BLOCKS];
-    float rest[STEP];
+    float numbers[4][CNN_PHILOX_BLOCKS], rest[STEP];
     for (; n > 0; n -= STEP, y += STEP, block += CNN_PHILOX_BLOCKS) {
-        float *to = n < STEP ? rest : y;
         CNN_FN(philox_blocks)(seed, block, words);
-        for (int i = 0; i < CNN_PHILOX_BLOCKS; i++)
-            for (int j = 0; j < 4; j++)
-                to[4 * i + j] = (float)(int32_t)(words[j][i] >> 8) * 0x1p-24f;
+        for (int j = 0; j < 4; j++)
+            for (int i = 0; i < CNN_PHILOX_BLOCKS; i++)
+                numbers[j][i] = (float)(int32_t)(words[j][i] >> 8) * 0x1p-24f;
+        CNN_FN(interleave)(numbers, n < STEP ? rest : y);
         if (n < STEP)
             memcpy(y, rest, (size_t)n * sizeof *y);
     }

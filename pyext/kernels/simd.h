@@ -38,6 +38,7 @@
 
 typedef float v_f32 __attribute__((vector_size(4 * CNN_VLEN)));
 typedef int32_t v_i32 __attribute__((vector_size(4 * CNN_VLEN)));
+typedef uint64_t v_u64 __attribute__((vector_size(4 * CNN_VLEN)));
 typedef float v_f32_any
     __attribute__((vector_size(4 * CNN_VLEN), aligned(4), may_alias));
 typedef int32_t v_i32_any
@@ -221,6 +222,22 @@ CNN_INLINE void v_stream_end(void) { _mm_sfence(); }
 CNN_INLINE void v_stream(float *p, v_f32 x) { v_store(p, x); }
 CNN_INLINE void v_stream_end(void) {}
 #endif
+
+/* the lower halves times b */
+CNN_INLINE v_u64 v_mul_lower(v_u64 a, uint32_t b) {
+    const v_u64 factor = (v_u64){0} + b;
+#if CNN_VLEN == 16
+    return (v_u64)_mm512_mul_epu32((__m512i)a, (__m512i)factor);
+#elif CNN_VLEN == 8
+    return (v_u64)_mm256_mul_epu32((__m256i)a, (__m256i)factor);
+#elif defined(__SSE2__)
+    return (v_u64)_mm_mul_epu32((__m128i)a, (__m128i)factor);
+#elif CNN_HAVE_FMA
+    return (v_u64)vmull_u32(vmovn_u64((uint64x2_t)a), vmovn_u64((uint64x2_t)factor));
+#else
+    return (a & 0xffffffff) * factor;
+#endif
+}
 
 /* ---- the same on every instruction set ---- */
 

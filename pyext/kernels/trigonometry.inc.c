@@ -169,13 +169,10 @@ static void CNN_FN(normal_f32)(uint64_t seed, uint64_t block, int64_t n, float *
     uint32_t words[4][CNN_PHILOX_BLOCKS];
     float numbers[4][CNN_PHILOX_BLOCKS], rest[STEP];
     for (; n > 0; n -= STEP, y += STEP, block += CNN_PHILOX_BLOCKS) {
-        float *to = n < STEP ? rest : y;
         CNN_FN(philox_blocks)(seed, block, words);
         CNN_FN(normal_pairs)(words[0], words[1], numbers[0], numbers[1]);
         CNN_FN(normal_pairs)(words[2], words[3], numbers[2], numbers[3]);
-        for (int i = 0; i < CNN_PHILOX_BLOCKS; i++)
-            for (int j = 0; j < 4; j++)
-                to[4 * i + j] = numbers[j][i];
+        CNN_FN(interleave)(numbers, n < STEP ? rest : y);
         if (n < STEP)
             memcpy(y, rest, (size_t)n * sizeof *y);
     }

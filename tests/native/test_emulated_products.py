@@ -216,6 +216,9 @@ def spoil(a: np.ndarray, b: np.ndarray, what: str) -> None:
         # normal products of numbers whose last parts are denormal
         a[70] *= np.float32(2.0**-112)
         b[:, 128:] *= np.float32(2.0**60)
+        # the same, of an element among large ones
+        b[:, 21], b[9, 21] = 0, 2.0**60  # all there is of [5, 21]
+        a[5, 9] = 1.2345678 * 2.0**-115
     elif what == "denormal":
         a[8, 8], b[9, 9] = 1e-40, -3e-39
         a[100] *= np.float32(2.0**-140)

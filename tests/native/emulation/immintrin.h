@@ -14,6 +14,7 @@ typedef float __m128 __attribute__((vector_size(16)));
 typedef float __m256 __attribute__((vector_size(32)));
 typedef float __m512 __attribute__((vector_size(64)));
 typedef double __m512d __attribute__((vector_size(64)));
+typedef int64_t __m512i __attribute__((vector_size(64)));
 typedef uint16_t __mmask16;
 
 #define CNN_EMULATED static inline __attribute__((unused))
@@ -55,6 +56,25 @@ CNN_EMULATED __m512 _mm512_scalef_ps(__m512 a, __m512 b) {
 }
 CNN_EMULATED __m512d _mm512_cvtps_pd(__m256 a) {
     return __builtin_convertvector(a, __m512d);
+}
+
+/* ---- integers -------------------------------------------------------------------- */
+
+typedef int32_t cnn_emulated_i32 __attribute__((vector_size(64)));
+
+CNN_EMULATED __m512i _mm512_max_epi32(__m512i a, __m512i b) {
+    cnn_emulated_i32 x = (cnn_emulated_i32)a, y = (cnn_emulated_i32)b;
+    CNN_EACH(i, 16) x[i] = x[i] > y[i] ? x[i] : y[i];
+    return (__m512i)x;
+}
+CNN_EMULATED __m512i _mm512_min_epu32(__m512i a, __m512i b) {
+    cnn_emulated_i32 x = (cnn_emulated_i32)a, y = (cnn_emulated_i32)b;
+    CNN_EACH(i, 16) x[i] = (uint32_t)x[i] < (uint32_t)y[i] ? x[i] : y[i];
+    return (__m512i)x;
+}
+CNN_EMULATED __m512i _mm512_mul_epu32(__m512i a, __m512i b) {
+    CNN_EACH(i, 8) a[i] = (int64_t)((uint64_t)(uint32_t)a[i] * (uint32_t)b[i]);
+    return a;
 }
 
 /* ---- masks ----------------------------------------------------------------------- */
@@ -124,6 +144,29 @@ CNN_EMULATED __m512 _mm512_unpacklo_ps(__m512 a, __m512 b) {
 }
 CNN_EMULATED __m512 _mm512_unpackhi_ps(__m512 a, __m512 b) {
     return cnn_emulated_zip(a, b, 2);
+}
+
+/* Two quarters of a, two of b; two bits of `which` name each. */
+CNN_EMULATED __m512 _mm512_shuffle_f32x4(__m512 a, __m512 b, int which) {
+    __m512 x;
+    CNN_EACH(i, 16) x[i] = (i < 8 ? a : b)[(which >> i / 4 * 2 & 3) * 4 + i % 4];
+    return x;
+}
+/* Within each quarter, two bits of `which` for each element. */
+CNN_EMULATED __m512 _mm512_permute_ps(__m512 a, int which) {
+    __m512 x;
+    CNN_EACH(i, 16) x[i] = a[(i & ~3) + (which >> i % 4 * 2 & 3)];
+    return x;
+}
+CNN_EMULATED __m512 _mm512_permutexvar_ps(__m512i which, __m512 a) {
+    __m512 x;
+    CNN_EACH(i, 16) x[i] = a[((cnn_emulated_i32)which)[i] & 15];
+    return x;
+}
+CNN_EMULATED __m256 _mm512_castps512_ps256(__m512 a) {
+    __m256 x;
+    CNN_EACH(i, 8) x[i] = a[i];
+    return x;
 }
 
 /* ---- AMX: amx.c ------------------------------------------------------------------ */
