@@ -6,6 +6,8 @@
  */
 
 #define CNN_PHILOX_BLOCKS 16 /* side by side */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "the lower half of 64 bits is the first word of a pair");
 
 /* words[j][i]: word j of block `block + i`. A word is the lower half of 64 bits, whose
  * upper half is of no account: so a product is used as it comes. Even and odd blocks lie
