@@ -1,5 +1,5 @@
 #if !defined(_GNU_SOURCE)
-#define _GNU_SOURCE /* sched_getaffinity, CPU_COUNT_S */
+#define _GNU_SOURCE /* pthread_getaffinity_np, CPU_COUNT_S */
 #endif
 #include "cpus.h"
 
@@ -11,14 +11,14 @@
 
 #if defined(__linux__)
 
-cpu_set_t *cnn_get_affinity(size_t *bytes) {
+cpu_set_t *cnn_get_affinity(pthread_t thread, size_t *bytes) {
     /* The kernel's mask may be wider than cpu_set_t: grow until it fits. */
     for (size_t size = 1024; size <= (size_t)1 << 20; size *= 2) {
         cpu_set_t *set = CPU_ALLOC(size);
         if (!set)
             break;
         *bytes = CPU_ALLOC_SIZE(size);
-        if (sched_getaffinity(0, *bytes, set) == 0)
+        if (pthread_getaffinity_np(thread, *bytes, set) == 0)
             return set;
         CPU_FREE(set);
     }
@@ -30,7 +30,7 @@ cpu_set_t *cnn_get_affinity(size_t *bytes) {
 static int affinity_cpus(void) {
 #if defined(__linux__)
     size_t bytes;
-    cpu_set_t *set = cnn_get_affinity(&bytes);
+    cpu_set_t *set = cnn_get_affinity(pthread_self(), &bytes);
     if (set) {
         int count = CPU_COUNT_S(bytes, set);
         CPU_FREE(set);

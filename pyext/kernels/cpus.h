@@ -10,12 +10,13 @@ int cnn_available_cpus(void);
 int cnn_cgroup_cpus(const char *list_path, const char *mount);
 
 #if defined(__linux__)
+#include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
 
-/* The CPUs that this thread may run on, a set of *bytes for CPU_FREE, or NULL. The file
- * that includes this defines _GNU_SOURCE. */
-cpu_set_t *cnn_get_affinity(size_t *bytes);
+/* The CPUs that a thread may run on, a set of *bytes for CPU_FREE, or NULL. The file that
+ * includes this defines _GNU_SOURCE. */
+cpu_set_t *cnn_get_affinity(pthread_t thread, size_t *bytes);
 #endif
 
 #endif

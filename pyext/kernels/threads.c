@@ -52,7 +52,8 @@ static struct {
 #if defined(__linux__)
     struct {
         pthread_t thread;
-        int cpu; /* taken from those it may run on, or -1 */
+        int cpu; /* taken from those it may run on, which left `set`, or -1 */
+        cpu_set_t *set;
     } worker[CNN_MAX_THREADS];
     int caller_cpu; /* that they keep off */
 #endif
@@ -146,30 +147,35 @@ static int may_spin(void) {
 
 #if defined(__linux__)
 
+/* Take `cpu` from those that worker i may run on; what was taken before it gets back. */
+static void keep_off(unsigned i, int cpu) {
+    const pthread_t thread = pool.worker[i].thread;
+    const int before = pool.worker[i].cpu;
+    cpu_set_t *const left = pool.worker[i].set;
+    size_t bytes;
+    cpu_set_t *set = cnn_get_affinity(thread, &bytes);
+    if (!set)
+        return;
+    /* unless somebody else has set them since */
+    if (before >= 0 && CPU_EQUAL_S(bytes, set, left))
+        CPU_SET_S((size_t)before, bytes, set);
+    pool.worker[i].cpu = CPU_ISSET_S((size_t)cpu, bytes, set) ? cpu : -1;
+    CPU_CLR_S((size_t)cpu, bytes, set);
+    /* refused where none is left */
+    if (pthread_setaffinity_np(thread, bytes, set) != 0)
+        pool.worker[i].cpu = -1;
+    pool.worker[i].set = set;
+    CPU_FREE(left);
+}
+
 /* In a virtual machine Linux wakes a thread on the waker's own CPU rather than on one that
  * is halted; they would take turns there for milliseconds. */
 static void keep_off_caller(void) {
     const int cpu = sched_getcpu();
-    size_t bytes;
     if (cpu < 0 || cpu == pool.caller_cpu || !may_spin())
         return;
-    cpu_set_t *callers = cnn_get_affinity(&bytes);
-    cpu_set_t *set = callers ? CPU_ALLOC(8 * bytes) : NULL;
-    for (unsigned i = 0; set && i < pool.workers; i++) {
-        int *taken = &pool.worker[i].cpu;
-        if (pthread_getaffinity_np(pool.worker[i].thread, bytes, set) != 0)
-            continue;
-        /* unless somebody took it from all threads meanwhile */
-        if (*taken >= 0 && CPU_ISSET_S((size_t)*taken, bytes, callers))
-            CPU_SET_S((size_t)*taken, bytes, set);
-        *taken = CPU_ISSET_S((size_t)cpu, bytes, set) ? cpu : -1;
-        CPU_CLR_S((size_t)cpu, bytes, set);
-        if (CPU_COUNT_S(bytes, set) == 0 ||
-            pthread_setaffinity_np(pool.worker[i].thread, bytes, set) != 0)
-            *taken = -1;
-    }
-    CPU_FREE(set);
-    CPU_FREE(callers);
+    for (unsigned i = 0; i < pool.workers; i++)
+        keep_off(i, cpu);
     pool.caller_cpu = cpu;
 }
 
