@@ -134,42 +134,50 @@ static void run_forks(void) {
 /* ---- workers that sleep are not woken for little -------------------------------- */
 
 typedef struct {
-    int sleep;          /* parts take a millisecond rather than a microsecond */
+    int microseconds;   /* that a part takes; a thousand are slept */
     _Atomic int helped; /* parts that workers ran */
 } small_job;
 
+static int64_t now_nanoseconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static void run_small(void *ctx, int64_t part, int slot) {
     small_job *job = ctx;
-    struct timespec pause = {0, 1000000};
+    struct timespec pause = {0, job->microseconds * 1000};
+    const int64_t end = now_nanoseconds() + pause.tv_nsec;
     (void)part;
     if (slot != 0)
         atomic_fetch_add(&job->helped, 1);
-    if (job->sleep)
+    if (job->microseconds >= 1000)
         nanosleep(&pause, NULL);
-    for (volatile int i = 0; i < 500; i++)
+    while (now_nanoseconds() < end)
         ;
 }
 
 /* Times, of 20, that workers helped with so many jobs in a row. */
-static int count_helped(int64_t work, int sleep, int in_a_row) {
+static int count_helped(int64_t work, int parts, int microseconds, int in_a_row) {
     struct timespec pause = {0, 2000000};
     int helped = 0;
     for (int round = 0; round < 20; round++) {
         nanosleep(&pause, NULL); /* the workers fall asleep */
-        small_job job = {.sleep = sleep};
+        small_job job = {.microseconds = microseconds};
         for (int i = 0; i < in_a_row; i++)
-            cnn_parallel_parts(8, 2, work, run_small, &job);
+            cnn_parallel_parts(parts, 2, work, run_small, &job);
         helped += atomic_load(&job.helped) > 0;
     }
     return helped;
 }
 
+/* Of two parts the caller takes both, unless a worker was called before the first. */
 static void run_wake(void) {
     cnn_set_num_threads(2);
-    expect(count_helped(8, 1, 1) > 15, "workers come at once for much work");
-    expect(count_helped(1, 1, 1) > 15, "workers come for parts that take long");
-    expect(count_helped(1, 0, 1) < 5, "workers sleep on while there is little to do");
-    expect(count_helped(1, 0, 5000) > 15, "workers come for jobs in quick succession");
+    expect(count_helped(8, 2, 1000, 1) > 15, "workers come at once for much work");
+    expect(count_helped(1, 8, 1000, 1) > 15, "workers come for parts that take long");
+    expect(count_helped(1, 2, 30, 1) < 5, "workers sleep on while there is little to do");
+    expect(count_helped(1, 2, 30, 150) > 15, "workers come for jobs in quick succession");
 }
 
 /* ---- workers keep off the caller's CPU ------------------------------------------ */
